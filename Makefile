@@ -1,0 +1,42 @@
+# One command per task; `make` lists them. Everything happens in ./.venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint types check clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) not found: install Python 3.11 or newer, or name yours: make PYTHON=python3.12 ..."; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+install: $(STAMP)  ## make .venv and install gan-train with the tested versions
+
+demo: install  ## install, train on handwritten digits (offline, under 3 minutes), leave pictures
+	$(BIN)/gan-train
+
+test: install  ## install and run the default tests (under 3 minutes)
+	$(BIN)/python -m pytest -m 'not slow and not gpu'
+
+test-slow: install  ## the slow tests
+	$(BIN)/python -m pytest -m slow
+
+lint: install  ## ruff: rules, docstrings and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## mypy, strict
+	$(BIN)/mypy
+
+check: lint types test  ## what CI runs
+
+clean:  ## remove the environment and caches; never outputs/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

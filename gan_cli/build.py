@@ -1,0 +1,243 @@
+"""From config nodes to objects: the only place that instantiates.
+
+A node's `_target_` names a class; its other keys are that class's keyword arguments. What a
+class gets beside them, from the run itself, is written in PLACES.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from gan_cli.data.base import Dataset, DataSource
+from gan_cli.data.batches import Batches
+from gan_cli.errors import UserError, list_problems
+from gan_cli.games.base import Game
+from gan_cli.loop import Player, Session
+from gan_cli.losses import Loss
+from gan_cli.noise import Noise
+from gan_cli.schedules import Schedule
+from gan_cli.seeding import seed_global_streams
+from gan_cli.spec import DataSpec
+
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A config node with a `_target_`.
+
+    Attributes:
+        base: the class that the target must be or inherit from.
+        supplied: constructor arguments that come from the run, not from the node.
+        own: keys of the node that are not constructor arguments.
+    """
+
+    base: type
+    supplied: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+PLACES: dict[str, Place] = {
+    "data": Place(DataSource, own=("name", "batch_size")),
+    "noise": Place(Noise),
+    "loss": Place(Loss),
+    "optimizer": Place(torch.optim.Optimizer, supplied=("params",), own=("lr_d", "lr_g")),
+    "schedule": Place(Schedule),
+    "model": Place(
+        Game,
+        supplied=("generator", "discriminator", "noise", "loss"),
+        own=("name", "steps", "generator", "discriminator"),
+    ),
+    "model.generator": Place(nn.Module, supplied=("noise_dim", "spec")),
+    "model.discriminator": Place(nn.Module, supplied=("spec",)),
+}
+
+#: Where classes live that a config may name without the user's trust.
+SAFE_PACKAGES = ("gan_cli", "torch.nn", "torch.optim", "torchvision")
+PREVIEW_IMAGES, PREVIEW_POINTS = 64, 4096  # an 8x8 sheet; enough to see a density
+
+
+def node_at(config: Node, key: str) -> Any:
+    """The node at a dotted key."""
+    node: Any = config
+    for part in key.split("."):
+        node = node[part]
+    return node
+
+
+def resolve(target: object, place: Place, *, trusted: bool) -> type:
+    """The class that a `_target_` names.
+
+    Args:
+        target: dotted path, as in the config.
+        place: where it shall stand.
+        trusted: import from anywhere, as a user's own command line may ask; else only classes
+            of gan_cli, torch.nn, torch.optim and torchvision, because importing runs code.
+
+    Raises:
+        ValueError: no such class, not one for this place, or not to be trusted.
+    """
+    path = str(target)
+    safe = in_packages(path)
+    if not safe and not trusted:
+        raise ValueError(
+            f"_target_={path}: not a class of gan_cli or torch, so it is not imported from a "
+            "checkpoint. If you trust it, add trust_checkpoint=true"
+        )
+    module_name, _, name = path.rpartition(".")
+    try:
+        with contextlib.nullcontext() if safe else current_folder_importable():
+            found = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"_target_={path}: cannot be imported ({error}). Classes are looked for in the "
+            "installed packages, on PYTHONPATH and in the current folder"
+        ) from error
+    if not (inspect.isclass(found) and issubclass(found, place.base)):
+        kind = f"{place.base.__module__}.{place.base.__name__}"
+        raise ValueError(f"_target_={path}: must be a class that inherits from {kind}")
+    if not trusted and not in_packages(found.__module__):
+        raise ValueError(f"_target_={path}: is defined in {found.__module__}, outside gan_cli")
+    return found
+
+
+def in_packages(path: str) -> bool:
+    """Whether a dotted path lies in one of SAFE_PACKAGES."""
+    return any(path == package or path.startswith(package + ".") for package in SAFE_PACKAGES)
+
+
+@contextlib.contextmanager
+def current_folder_importable() -> Iterator[None]:
+    """Look for modules in the current folder too, after all other places."""
+    folder = str(Path.cwd())
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def arguments(node: Node, place: Place) -> dict[str, Any]:
+    """The node's constructor arguments."""
+    return {key: value for key, value in node.items() if key not in ("_target_", *place.own)}
+
+
+def make(config: Node, key: str, **supplied: Any) -> Any:
+    """Instantiate the node at `key` of a config whose targets were checked.
+
+    Raises:
+        UserError: the class refuses its arguments.
+    """
+    place, node = PLACES[key], node_at(config, key)
+    target = resolve(node["_target_"], place, trusted=True)
+    try:
+        return target(**supplied, **arguments(node, place))
+    except ValueError as error:
+        raise UserError(prefix(key, error)) from error
+
+
+def prefix(key: str, error: Exception) -> str:
+    """Put a node's key before each line of its constructor's complaint."""
+    lines = (str(error) or type(error).__name__).splitlines()
+    return "\n".join(
+        f"{key}.{line}" if "=" in line.split(" ")[0] else f"{key}: {line}" for line in lines
+    )
+
+
+def foreign_targets(config: Node) -> list[str]:
+    """Classes the config names that lie outside gan_cli and torch."""
+    targets = (str(node_at(config, key)["_target_"]) for key in PLACES)
+    return [target for target in targets if not in_packages(target)]
+
+
+def vet_targets(config: Node, *, trusted: bool) -> None:
+    """Resolve every class that a checkpoint's config names, before any is made.
+
+    Raises:
+        UserError: one does not exist, does not fit its place, or is not to be trusted.
+    """
+    problems = []
+    for key, place in PLACES.items():
+        try:
+            resolve(node_at(config, key)["_target_"], place, trusted=trusted)
+        except (KeyError, TypeError):
+            problems.append(f"{key}: has no _target_")
+        except ValueError as error:
+            problems.append(prefix(key, error))
+    if problems:
+        raise UserError(list_problems(problems, where="the checkpoint's configuration"))
+
+
+def load_data(config: Node) -> Dataset:
+    """Load the configured data."""
+    source = cast("DataSource", make(config, "data"))
+    return source.load(seed=config["seed"])
+
+
+def build_game(config: Node, spec: DataSpec, device: torch.device) -> Game:
+    """Networks, noise and loss as one game on `device`, its weights drawn from the seed."""
+    noise = make(config, "noise")
+    seed_global_streams(config["seed"])
+    generator = make(config, "model.generator", noise_dim=noise.dim, spec=spec)
+    discriminator = make(config, "model.discriminator", spec=spec)
+    game: Game = make(
+        config,
+        "model",
+        generator=generator,
+        discriminator=discriminator,
+        noise=noise,
+        loss=make(config, "loss"),
+    )
+    game.draw_fixed_noise(PREVIEW_IMAGES if spec.is_image else PREVIEW_POINTS, seed=config["seed"])
+    game.to(device)
+    game.seed_noise(config["seed"], device=device)
+    return game
+
+
+def build_optimizer(config: Node, player: Player, parameters: Any) -> torch.optim.Optimizer:
+    """The configured optimizer for one player."""
+    node = dict(config["optimizer"])
+    node["lr"] = learning_rate(config, player)
+    target = resolve(node["_target_"], PLACES["optimizer"], trusted=True)
+    if config["performance"] == "auto" and "fused" in inspect.signature(target).parameters:
+        # One kernel for all parameters; on CPUs the default is a loop over them.
+        node.setdefault("fused", True)
+    optimizer = cast(
+        "torch.optim.Optimizer", make({**config, "optimizer": node}, "optimizer", params=parameters)
+    )
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
+
+
+def learning_rate(config: Node, player: Player) -> float:
+    """lr_d or lr_g, or else lr."""
+    own = config["optimizer"][f"lr_{player}"]
+    return float(config["optimizer"]["lr"] if own is None else own)
+
+
+def build_session(config: Node, dataset: Dataset, device: torch.device) -> Session:
+    """Everything that training changes, at step 0."""
+    game = build_game(config, dataset.spec, device)
+    optimizers: dict[Player, torch.optim.Optimizer] = {
+        "d": build_optimizer(config, "d", game.discriminators.parameters()),
+        "g": build_optimizer(config, "g", game.generators.parameters()),
+    }
+    batches = Batches(dataset, config["data"]["batch_size"], seed=config["seed"], device=device)
+    return Session(
+        game=game,
+        optimizers=optimizers,
+        schedule=make(config, "schedule"),
+        batches=batches,
+        device=device,
+    )

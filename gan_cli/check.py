@@ -1,0 +1,251 @@
+"""What a config must mean to be trained: every problem is found before anything is built."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import typing
+from typing import Any
+
+import torch
+import typeguard
+
+from gan_cli.build import (
+    PLACES,
+    Node,
+    Place,
+    arguments,
+    in_packages,
+    learning_rate,
+    node_at,
+    prefix,
+    resolve,
+)
+from gan_cli.device import resolve_device
+from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.noise import Noise, Spherical
+from gan_cli.rundir import name_problem
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+PERFORMANCES = ("auto", "plain")
+
+
+def check(config: Node, *, trusted: bool) -> list[str]:
+    """Find every problem of a training config.
+
+    Args:
+        config: resolved, plain containers.
+        trusted: it comes from the user, not from a checkpoint, or the user trusts that.
+
+    Returns:
+        Notes: settings that work but have no effect here, or another than one may think.
+
+    Raises:
+        UserError: one message with all problems, each with key, value and what would work.
+    """
+    problems = check_numbers(config)
+    notes = check_device(config, problems)
+    made: dict[str, Any] = {}
+    for key, place in PLACES.items():
+        check_place(config, key, place, trusted, made, problems)
+    check_networks(config, made, problems)
+    if problems:
+        raise UserError(list_problems(problems))
+    return notes + meaning_notes(config, made)
+
+
+def check_numbers(config: Node) -> list[str]:
+    """Problems of single values at the root, and of the keys that no constructor sees."""
+    rules: list[tuple[str, Any, bool, str]] = [
+        *(
+            (key, config[key], config[key] >= least, f"must be at least {least}")
+            for key, least in (
+                ("k", 1),
+                ("steps", 1),
+                ("seed", 0),
+                ("log_every", 1),
+                ("sample_every", 0),
+                ("checkpoint_every", 0),
+                ("keep_last", 1),
+                ("keep_every", 0),
+            )
+        ),
+        *(
+            (key, config[key], config[key] is None or config[key] > 0, "must be positive, or null")
+            for key in ("threads", "max_minutes")
+        ),
+    ]
+    problems = [f"{key}={value}: {message}" for key, value, holds, message in rules if not holds]
+    for key, choices in (("precision", PRECISIONS), ("performance", PERFORMANCES)):
+        if config[key] not in choices:
+            problems.append(
+                f"{key}={config[key]}: use {', '.join(choices)}{did_you_mean(config[key], choices)}"
+            )
+    if config["name"] is not None and (problem := name_problem(config["name"])):
+        problems.append(problem)
+    batch_size = config["data"].get("batch_size")
+    if not is_integer(batch_size) or batch_size < 1:
+        problems.append(f"data.batch_size={batch_size}: must be a whole number, at least 1")
+    for key in ("lr", "lr_d", "lr_g"):
+        rate = config["optimizer"].get(key)
+        if not (rate is None and key != "lr") and not is_positive(rate):
+            problems.append(f"optimizer.{key}={rate}: must be a positive number")
+    return problems
+
+
+def check_device(config: Node, problems: list[str]) -> list[str]:
+    """Check the device and what depends on it; notes on settings without effect there."""
+    try:
+        device = resolve_device(config["device"])
+    except ValueError as error:
+        problems.append(str(error))
+        return []
+    notes = []
+    if config["precision"] == "tf32" and device.type != "cuda":
+        problems.append(
+            f"precision=tf32: only CUDA devices have it, not {device}. Use fp32 or bf16"
+        )
+    if (
+        config["precision"] == "bf16"
+        and device.type == "cuda"
+        and not torch.cuda.is_bf16_supported()
+    ):
+        problems.append("precision=bf16: this GPU does not have it. Use fp32")
+    if config["deterministic"] and device.type == "cpu":
+        notes.append(
+            "deterministic=true has no effect on the CPU, where runs always repeat exactly."
+        )
+    return notes
+
+
+def check_place(
+    config: Node, key: str, place: Place, trusted: bool, made: dict[str, Any], problems: list[str]
+) -> None:
+    """Check a node against its class's constructor; keep what could be made of it alone."""
+    try:
+        node = node_at(config, key)
+        target = resolve(node["_target_"], place, trusted=trusted)
+    except (KeyError, TypeError):
+        problems.append(f"{key}: needs a _target_, the class to make")
+        return
+    except ValueError as error:
+        problems.append(prefix(key, error))
+        return
+    found = signature_problems(key, target, arguments(node, place), place.supplied)
+    problems.extend(found)
+    if not found and not place.supplied:
+        try:
+            made[key] = target(**arguments(node, place))
+        except ValueError as error:
+            problems.extend(prefix(key, error).splitlines())
+
+
+def signature_problems(
+    key: str, target: type, given: dict[str, Any], supplied: tuple[str, ...]
+) -> list[str]:
+    """Arguments that a constructor lacks, does not know, or wants of another type."""
+    parameters = inspect.signature(target).parameters
+    try:
+        hints = typing.get_type_hints(inspect.getattr_static(target, "__init__"))
+    except NameError:  # names imported for type checkers alone
+        hints = {}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    problems = []
+    for name, value in given.items():
+        full = f"{key}.{name}"
+        if name in supplied:
+            problems.append(f"{full}: comes from the run itself and cannot be set")
+        elif name not in parameters and not takes_any:
+            known = [p for p in parameters if p not in supplied]
+            problems.append(
+                f"{full}={value}: {target.__name__} has no such argument; "
+                f"it has {', '.join(known) or 'none'}{did_you_mean(name, known)}"
+            )
+        elif name in hints and not fits(value, hints[name]):
+            problems.append(f"{full}={value}: must be {describe(hints[name])}")
+    problems += [
+        f"{key}.{name}: is missing, and {target.__name__} needs it"
+        for name, p in parameters.items()
+        if p.default is p.empty
+        and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        and name not in given
+        and name not in supplied
+    ]
+    return problems
+
+
+def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> None:
+    """Let the networks' constructors check their arguments, without memory or random numbers."""
+    if problems or not {"data", "noise"} <= made.keys():
+        return
+    known = {"noise_dim": made["noise"].dim, "spec": made["data"].spec}
+    for key in ("model.generator", "model.discriminator"):
+        node, place = node_at(config, key), PLACES[key]
+        if not in_packages(str(node["_target_"])):
+            continue  # a user's network may not know the meta device
+        target = resolve(node["_target_"], place, trusted=True)
+        supplied = {name: known[name] for name in place.supplied}
+        try:
+            with torch.device("meta"):
+                target(**supplied, **arguments(node, place))
+        except ValueError as error:
+            problems.extend(prefix(key, error).splitlines())
+
+
+def meaning_notes(config: Node, made: dict[str, Any]) -> list[str]:
+    """Notes on settings that are allowed but may surprise."""
+    notes = []
+    noise: Noise = made["noise"]
+    if isinstance(noise, Spherical) and noise.dim == 1:
+        notes.append(
+            "noise=spherical with noise.dim=1 draws only -1 and +1: G can make two points."
+        )
+    last = made["schedule"].last_step
+    if last is not None and last < config["steps"]:
+        notes.append(
+            f"the learning rate is 0 from step {last} on, but steps={config['steps']}: "
+            "nothing is learned after that."
+        )
+    if None not in (config["optimizer"]["lr_d"], config["optimizer"]["lr_g"]):
+        rates = learning_rate(config, "d"), learning_rate(config, "g")
+        if config["optimizer"]["lr"] not in rates:
+            notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
+    return notes
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Whether a config value has a type; lists pass for tuples, true and false not for numbers."""
+    if isinstance(value, bool) and bool not in (hint, *typing.get_args(hint)) and hint is not Any:
+        return False
+    for candidate in (value, tuple(value) if isinstance(value, list) else value):
+        try:
+            typeguard.check_type(candidate, hint)
+        except typeguard.TypeCheckError:
+            continue
+        return True
+    return False
+
+
+def describe(hint: Any) -> str:
+    """A type as a person may read it."""
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    if isinstance(hint, type):
+        return hint.__name__
+    return str(hint).replace("typing.", "").replace("collections.abc.", "")
+
+
+def did_you_mean(word: object, choices: typing.Iterable[str]) -> str:
+    """`. Did you mean ...?`, or nothing."""
+    match = nearest(str(word), choices)
+    return f". Did you mean {match}?" if match else ""
+
+
+def is_integer(value: object) -> bool:
+    """An int that is not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_positive(value: object) -> bool:
+    """A positive, finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

@@ -1,0 +1,122 @@
+"""The console scripts: their help pages, and the tasks they start (imported when they run)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gan_cli.cli import App
+from gan_cli.config import config_dir, groups
+
+TRAIN_HELP = """\
+gan-train: train a generative adversarial network
+
+usage:  gan-train [group=option ...] [key=value ...] [-m for a sweep]
+
+With no arguments it trains model=vanilla on data=digits, offline, and leaves
+pictures, curves and checkpoints in outputs/vanilla-digits-1/.
+
+groups and their options (the first is the default)
+{groups}
+
+the ten keys that matter most (default)
+  steps=N              G updates; only says when to stop (depends on model and data)
+  k=N                  D updates per G update (1)
+  noise.dim=N          dimension of z, any from 1 up (64)
+  optimizer.lr=X       learning rate of both players; lr_d, lr_g set one (0.0002)
+  data.batch_size=N    minibatch size m (64; points 512)
+  data.root=DIR        where data files lie ($GAN_TRAIN_DATA, or data)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  seed=N               one seed for everything (0)
+  name=NAME            name of the run (<model>-<data>-<next number>)
+  resume=RUN_DIR       go on with a run, bit for bit as if it had not stopped
+
+examples
+  gan-train
+  gan-train data=mnist data.root=data noise=uniform noise.dim=100 k=2
+  gan-train data=ring loss=minimax noise.dim=2 optimizer.lr_g=0.0001
+  gan-train resume=outputs/vanilla-digits-1 steps=12000
+
+more
+  gan-train --cfg job            print the whole config, every key with its value
+  gan-train --config-dir DIR     add your own options to the groups
+  gan-train --hydra-help         Hydra's own help, with shell completion
+  gan-sample run=RUN_DIR         new pictures from a trained run
+"""
+
+SAMPLE_HELP = """\
+gan-sample: pictures from a checkpoint
+
+usage:  gan-sample run=RUN_DIR [key=value ...]
+
+keys (default)
+  run=PATH             a run directory (its newest checkpoint), or one checkpoint file
+  mode=NAME            grid: one picture; images: single pictures in a folder (grid)
+  n=N                  how many samples (64)
+  seed=N               other seeds, other samples (0)
+  out=PATH             file for grid, folder for images (beside the run's own pictures)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  trust_checkpoint=B   also import classes from outside gan_cli and torch (false)
+
+examples
+  gan-sample run=outputs/vanilla-digits-1
+  gan-sample run=outputs/vanilla-digits-1 n=100 seed=1 out=digits.png
+  gan-sample run=outputs/vanilla-digits-1 mode=images n=10 out=digits
+"""
+
+#: Options that `configs/train.yaml` chooses, to be named first.
+DEFAULTS = {
+    "model": "vanilla",
+    "data": "digits",
+    "noise": "normal",
+    "loss": "non_saturating",
+    "optimizer": "adam",
+    "schedule": "constant",
+}
+
+
+def train_help() -> str:
+    """--help of gan-train, with the options that the config folder holds."""
+    lines = []
+    found = groups(config_dir())
+    for group in [*DEFAULTS, *(name for name in found if name not in DEFAULTS)]:
+        options = sorted(found[group], key=lambda option: option != DEFAULTS.get(group))
+        lines += _wrap(f"{group}=", options)
+    return TRAIN_HELP.format(groups="\n".join(lines))
+
+
+def _wrap(label: str, options: list[str], *, width: int = 78) -> list[str]:
+    """`  label   a, b, ...` on as many lines as it takes."""
+    lines, line = [], f"  {label:<21}"
+    for index, option in enumerate(options):
+        word = option + ("," if index < len(options) - 1 else "")
+        if len(line) + len(word) > width:
+            lines.append(line.rstrip())
+            line = " " * 23
+        line += word + " "
+    return [*lines, line.rstrip()]
+
+
+def _train(config: dict[str, Any], given: list[str]) -> int:
+    from gan_cli.train import run
+
+    return run(config, given)
+
+
+def _sample(config: dict[str, Any], given: list[str]) -> int:  # noqa: ARG001
+    from gan_cli.sample import run
+
+    return run(config)
+
+
+TRAIN = App("gan-train", "train", train_help, _train)
+SAMPLE = App("gan-sample", "sample", lambda: SAMPLE_HELP, _sample)
+
+
+def train() -> None:
+    """Console script gan-train."""
+    TRAIN.main()
+
+
+def sample() -> None:
+    """Console script gan-sample."""
+    SAMPLE.main()

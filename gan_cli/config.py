@@ -1,0 +1,106 @@
+"""Typed schemas of the commands' configs; importing this costs no torch.
+
+Types stand here, values in `configs/*.yaml`, meaning in `check`. The groups are nodes with a
+`_target_` and are checked against that class's constructor instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+#: What a resumed run may change; anything else would make it another run.
+RESUMABLE = frozenset(
+    {
+        "steps",
+        "max_minutes",
+        "log_every",
+        "sample_every",
+        "checkpoint_every",
+        "keep_last",
+        "keep_every",
+        "device",
+        "threads",
+        "data.root",
+        "trust_checkpoint",
+        "debug",
+    }
+)
+
+
+@dataclass
+class TrainConfig:
+    """Root of `configs/train.yaml`."""
+
+    model: Any = MISSING
+    data: Any = MISSING
+    noise: Any = MISSING
+    loss: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    k: int = MISSING
+    steps: int = MISSING
+    max_minutes: float | None = MISSING
+    seed: int = MISSING
+    device: str = MISSING
+    threads: int | None = MISSING
+    precision: str = MISSING
+    deterministic: bool = MISSING
+    performance: str = MISSING
+    compile: bool = MISSING
+    log_every: int = MISSING
+    sample_every: int = MISSING
+    checkpoint_every: int = MISSING
+    keep_last: int = MISSING
+    keep_every: int = MISSING
+    output_dir: str = MISSING
+    name: str | None = MISSING
+    resume: str | None = MISSING
+    init_from: str | None = MISSING
+    trust_checkpoint: bool = MISSING
+    dry_run: bool = MISSING
+    debug: bool = MISSING
+
+
+@dataclass
+class SampleConfig:
+    """Root of `configs/sample.yaml`."""
+
+    run: str = MISSING
+    mode: str = MISSING
+    n: int = MISSING
+    seed: int = MISSING
+    out: str | None = MISSING
+    device: str = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+SCHEMAS = {"train": TrainConfig, "sample": SampleConfig}
+
+
+def config_dir() -> Path:
+    """The folder of configs: inside an installed package, else beside it in a checkout."""
+    inside = Path(__file__).resolve().parent / "configs"
+    return inside if inside.is_dir() else inside.parent.parent / "configs"
+
+
+def groups(folder: Path | None = None) -> dict[str, list[str]]:
+    """Config groups and their options, read from the files."""
+    folder = folder or config_dir()
+    return {
+        group.name: sorted(file.stem for file in group.glob("*.yaml"))
+        for group in sorted(folder.iterdir())
+        if group.is_dir()
+    }
+
+
+def register_schemas() -> None:
+    """Let Hydra find the schemas under the names that the YAML files use."""
+    from hydra.core.config_store import ConfigStore
+
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)

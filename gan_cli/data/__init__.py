@@ -1,0 +1,1 @@
+"""Data sources: described by the configuration, loaded once, drawn from by index."""

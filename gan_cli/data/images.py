@@ -1,0 +1,67 @@
+"""What all image sources share: sizes, ranges and resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from gan_cli.data.base import Dataset, DataSource
+from gan_cli.errors import require
+from gan_cli.spec import DataSpec
+
+RANGES = ((-1.0, 1.0), (0.0, 1.0))
+
+
+class ImageSource(DataSource):
+    """Images of one size, in memory as uint8."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        classes: int,
+        image_size: int | Sequence[int],
+        pixel_range: Sequence[float],
+    ) -> None:
+        sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
+        require(
+            (
+                len(sides) == 2 and all(side >= 1 for side in sides),
+                f"image_size={image_size}: give N or [height,width], each at least 1",
+            ),
+            (
+                tuple(pixel_range) in RANGES,
+                f"pixel_range={list(pixel_range)}: [-1,1] (tanh output) or [0,1] (sigmoid output)",
+            ),
+        )
+        low, high = (float(bound) for bound in pixel_range)
+        self._spec = DataSpec((channels, sides[0], sides[1]), (low, high), classes)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Shape, range and classes."""
+        return self._spec
+
+    def dataset(self, images: Tensor, labels: Tensor | None) -> Dataset:
+        """Bring uint8 images (N, C, H, W) to the configured size and hold them."""
+        height, width = self._spec.shape[1:]
+        return Dataset(resize(images, height, width), labels, self._spec)
+
+
+def resize(images: Tensor, height: int, width: int, *, chunk: int = 4096) -> Tensor:
+    """Bilinear with antialiasing, uint8 (N, C, H, W) -> uint8 (N, C, height, width)."""
+    if images.shape[2:] == (height, width):
+        return images
+    parts = [
+        interpolate(
+            part.float(), (height, width), mode="bilinear", antialias=True, align_corners=False
+        )
+        .round_()
+        .clamp_(0, 255)
+        .to(torch.uint8)
+        for part in images.split(chunk)
+    ]
+    return torch.cat(parts)

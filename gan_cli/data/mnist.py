@@ -1,0 +1,123 @@
+"""MNIST, Fashion-MNIST and KMNIST, from files in torchvision's layout or downloaded by it.
+
+The IDX format: two zero bytes, a type byte (8 = unsigned byte), the number of dimensions,
+each dimension as a big-endian 32-bit integer, then the values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_cli.data.base import Dataset
+from gan_cli.data.images import ImageSource
+from gan_cli.errors import UserError, require
+
+Variant = Literal["MNIST", "FashionMNIST", "KMNIST"]
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+class MNIST(ImageSource):
+    """60,000 training images, 28x28 gray, ten classes."""
+
+    def __init__(
+        self,
+        *,
+        variant: Variant,
+        root: str,
+        download: bool,
+        image_size: int | Sequence[int],
+        pixel_range: Sequence[float],
+    ) -> None:
+        super().__init__(channels=1, classes=10, image_size=image_size, pixel_range=pixel_range)
+        require((bool(root), "root='': give the folder that holds (or shall hold) the files"))
+        self.variant, self.root, self.download = variant, Path(root), download
+
+    @property
+    def folder(self) -> Path:
+        """Where torchvision keeps the files below `root`."""
+        return self.root / self.variant / "raw"
+
+    def load(self, *, seed: int) -> Dataset:  # noqa: ARG002
+        """Read the training images and labels, downloading them first if they are not there."""
+        if any(find_file(self.folder, name) is None for name in (IMAGES, LABELS)):
+            self._fetch()
+        images = read_idx(self._file(IMAGES), dimensions=3)
+        labels = read_idx(self._file(LABELS), dimensions=1)
+        if len(images) != len(labels) or len(images) == 0:
+            raise UserError(
+                f"{self.folder}: {len(images)} images but {len(labels)} labels. "
+                "Remove the files and fetch them again."
+            )
+        return self.dataset(images.unsqueeze(1), labels.long())
+
+    def _file(self, name: str) -> Path:
+        file = find_file(self.folder, name)
+        if file is None:
+            raise UserError(self._what_to_do(f"{name} is not there"))
+        return file
+
+    def _fetch(self) -> None:
+        if not self.download:
+            raise UserError(self._what_to_do("the files are not there, and data.download=false"))
+        import torchvision
+
+        try:
+            # torchvision prints mirror after mirror; one message of ours says it all.
+            with contextlib.redirect_stdout(io.StringIO()):
+                getattr(torchvision.datasets, self.variant)(self.root, train=True, download=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(self._what_to_do(f"the download failed: {reason}")) from error
+
+    def _what_to_do(self, reason: str) -> str:
+        there = sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
+        return (
+            f"data.root={self.root}: {reason}.\n"
+            f"  found in {self.folder}/: {', '.join(there) or 'nothing'}\n"
+            f"  expected there: {IMAGES} and {LABELS}, as they are or with .gz\n"
+            "  Put the files there by hand, give another data.root, "
+            "or use data=digits, which needs none."
+        )
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """`name` or `name.gz` in `folder`, the unpacked one first."""
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
+    return None
+
+
+def read_idx(file: Path, *, dimensions: int) -> Tensor:
+    """Read an IDX file of unsigned bytes, gzipped or not, as a uint8 tensor.
+
+    Raises:
+        UserError: unreadable, cut short, or not such a file.
+    """
+    try:
+        raw = file.read_bytes()
+        content = gzip.decompress(raw) if file.suffix == ".gz" else raw
+        zero, kind, rank = struct.unpack(">HBB", content[:4])
+        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise UserError(f"{file}: cannot be read ({error}). Fetch the file again.") from error
+    start = 4 + 4 * dimensions
+    if (zero, kind, rank) != (0, 8, dimensions) or len(content) - start != math.prod(shape):
+        raise UserError(
+            f"{file}: not an IDX file of {dimensions}-dimensional bytes, or cut short. "
+            "Fetch the file again."
+        )
+    values = np.frombuffer(content, dtype=np.uint8, offset=start).copy()
+    return torch.from_numpy(values).view(shape)

@@ -1,0 +1,103 @@
+"""Points with a known density: where the theorems of Goodfellow et al. 2014 can be watched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from gan_cli.data.base import Dataset, DataSource
+from gan_cli.density import GaussianMixture
+from gan_cli.errors import require
+from gan_cli.seeding import generator_for
+from gan_cli.spec import DataSpec
+
+
+class Points(DataSource):
+    """A fixed draw of `samples` points from a Gaussian mixture."""
+
+    def __init__(self, density: GaussianMixture, *, samples: int) -> None:
+        require((samples >= 1, f"samples={samples}: must be at least 1"))
+        self.density, self.samples = density, samples
+
+    @property
+    def spec(self) -> DataSpec:
+        """Points are unbounded; the component each was drawn from is its label."""
+        modes, dim = self.density.means.shape
+        return DataSpec((dim,), None, classes=modes)
+
+    def load(self, *, seed: int) -> Dataset:
+        """Draw the points; the same for the same seed."""
+        values, labels = self.density.sample(self.samples, generator=generator_for(seed, "data"))
+        return Dataset(values, labels, self.spec, self.density)
+
+
+class Gaussian(Points):
+    """N(mean, std^2 I) in `dim` dimensions."""
+
+    def __init__(self, *, dim: int, mean: float, std: float, samples: int) -> None:
+        require((dim >= 1, f"dim={dim}: must be at least 1"), _positive("std", std))
+        density = GaussianMixture(torch.full((1, dim), mean), torch.tensor([std]))
+        super().__init__(density, samples=samples)
+
+
+class Mixture1d(Points):
+    """A mixture of Gaussians on the line."""
+
+    def __init__(
+        self,
+        *,
+        means: Sequence[float],
+        stds: Sequence[float],
+        weights: Sequence[float],
+        samples: int,
+    ) -> None:
+        require(
+            (len(means) >= 1, f"means={list(means)}: give at least one"),
+            (
+                len(means) == len(stds) == len(weights),
+                f"means={list(means)}: stds={list(stds)} and weights={list(weights)} "
+                "must be as many",
+            ),
+            (all(std > 0 for std in stds), f"stds={list(stds)}: must all be positive"),
+            (all(w > 0 for w in weights), f"weights={list(weights)}: must all be positive"),
+        )
+        density = GaussianMixture(
+            torch.tensor(means, dtype=torch.float64)[:, None],
+            torch.tensor(stds, dtype=torch.float64),
+            torch.tensor(weights, dtype=torch.float64),
+        )
+        super().__init__(density, samples=samples)
+
+
+class Ring(Points):
+    """Equal Gaussians on a circle: the usual test for mode collapse (Metz et al. 2017)."""
+
+    def __init__(self, *, modes: int, radius: float, std: float, samples: int) -> None:
+        require(
+            (modes >= 1, f"modes={modes}: must be at least 1"),
+            _positive("radius", radius),
+            _positive("std", std),
+        )
+        angles = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
+        means = radius * torch.stack([angles.cos(), angles.sin()], dim=1)
+        super().__init__(GaussianMixture(means, torch.full((modes,), std)), samples=samples)
+
+
+class Grid(Points):
+    """side x side equal Gaussians on a square grid about the origin."""
+
+    def __init__(self, *, side: int, spacing: float, std: float, samples: int) -> None:
+        require(
+            (side >= 1, f"side={side}: must be at least 1"),
+            _positive("spacing", spacing),
+            _positive("std", std),
+        )
+        axis = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2) * spacing
+        means = torch.cartesian_prod(axis, axis)
+        super().__init__(GaussianMixture(means, torch.full((side**2,), std)), samples=samples)
+
+
+def _positive(name: str, number: float) -> tuple[bool, str]:
+    return (0 < number < math.inf, f"{name}={number}: must be positive and finite")

@@ -1,0 +1,76 @@
+"""What the training loop asks of any game: two losses, a preview, and all that it remembers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gan_cli.seeding import generator_for
+from gan_cli.spec import Batch
+
+Scalars = dict[str, Tensor]
+
+
+class Game(nn.Module, ABC):
+    """Generators against discriminators.
+
+    The state dict holds everything learned or remembered: weights, fixed noise, and the
+    position of the game's own random stream.
+    """
+
+    rng: torch.Generator
+
+    @property
+    @abstractmethod
+    def generators(self) -> nn.Module:
+        """All that moves in G's turn."""
+
+    @property
+    @abstractmethod
+    def discriminators(self) -> nn.Module:
+        """All that moves in D's turn."""
+
+    @abstractmethod
+    def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
+        """D's loss on real data and fresh fakes, and what to log of it (detached)."""
+
+    @abstractmethod
+    def g_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
+        """G's loss on fresh noise, and what to log of it (detached)."""
+
+    @abstractmethod
+    def preview(self) -> Tensor:
+        """Samples from the fixed noise, (n, *shape): the same z every time, to compare steps."""
+
+    @abstractmethod
+    def draw_fixed_noise(self, n: int, *, seed: int) -> None:
+        """Draw the preview's noise once; the same on every device."""
+
+    def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:
+        """Start the game's random stream on `device` afresh."""
+        self.rng = generator_for(seed, "noise", *purpose, device=device)
+
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """Position of the random stream, part of the state dict."""
+        return {"rng": self.rng.get_state()}
+
+    def set_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Continue the random stream where `get_extra_state` left it."""
+        self.rng.set_state(state["rng"].cpu())
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Dropout and batch statistics off and no gradients inside, as before afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

@@ -1,0 +1,82 @@
+"""The two-player game of Goodfellow et al. 2014: one generator, one discriminator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_cli.games.base import Game, Scalars, evaluating
+from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.noise import Noise
+from gan_cli.seeding import generator_for
+from gan_cli.spec import Batch
+
+CHUNK = 1024  # samples made at once when many are asked for
+
+
+class GAN(Game):
+    """min over G, max over D of V(D,G), with G's loss as configured."""
+
+    fixed_noise: Tensor
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, *, noise: Noise, loss: Loss
+    ) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.noise = noise
+        self.loss = loss
+
+    @property
+    def generators(self) -> nn.Module:
+        """G."""
+        return self.generator
+
+    @property
+    def discriminators(self) -> nn.Module:
+        """D."""
+        return self.discriminator
+
+    def fakes(self, batch: Batch) -> Tensor:
+        """G(z) for fresh z, as many as the batch has data."""
+        z = self.noise.sample(len(batch.x), generator=self.rng)
+        x: Tensor = self.generator(z, batch.labels)
+        return x
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
+        """One ascent on V (Algorithm 1, inner loop)."""
+        fake_x = self.fakes(batch)
+        real = self.discriminator(batch.x, batch.labels)
+        fake = self.discriminator(fake_x, batch.labels)
+        loss = self.loss.d(real, fake)
+        real, fake = real.detach().float(), fake.detach().float()
+        if self.loss.log_odds:
+            scalars = log_odds_scalars(real, fake)
+        else:
+            scalars = {"score/real": real.mean(), "score/fake": fake.mean()}
+        return loss, {"loss/d": loss.detach(), **scalars}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
+        """G's move on fresh noise (Algorithm 1, outer loop)."""
+        loss = self.loss.g(self.discriminator(self.fakes(batch), batch.labels))
+        return loss, {"loss/g": loss.detach()}
+
+    def draw_fixed_noise(self, n: int, *, seed: int) -> None:
+        """Draw the preview's z, (n, dim), on the CPU, so that it is the same everywhere."""
+        z = self.noise.sample(n, generator=generator_for(seed, "fixed noise"))
+        self.register_buffer("fixed_noise", z)
+
+    def preview(self) -> Tensor:
+        """G(fixed z), (n, *shape)."""
+        return self.map_noise(self.fixed_noise)
+
+    def sample(self, n: int, *, seed: int) -> Tensor:
+        """N samples, (n, *shape) on the model's device, a function of the weights and `seed`."""
+        z = self.noise.sample(n, generator=generator_for(seed, "sample"))
+        return self.map_noise(z.to(self.fixed_noise.device))
+
+    def map_noise(self, z: Tensor) -> Tensor:
+        """G(z) as in use: dropout and batch statistics off, no gradients."""
+        with evaluating(self.generator):
+            return torch.cat([self.generator(part) for part in z.split(CHUNK)])

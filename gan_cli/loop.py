@@ -1,0 +1,262 @@
+"""The alternating D/G loop (Goodfellow et al. 2014, Algorithm 1), for any game.
+
+It owns order, k, freezing, backward, step and cadence, and knows no model, config or format.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gan_cli.data.batches import Batches
+from gan_cli.errors import DivergedError
+from gan_cli.games.base import Game, Scalars
+from gan_cli.schedules import Schedule
+from gan_cli.seeding import global_streams, restore_global_streams
+from gan_cli.spec import Batch
+from gan_cli.stopping import StopRequest
+
+Player = Literal["d", "g"]
+
+
+class Turn(nn.Module):
+    """One player's move as one module forward: one region to compile, one forward a backward."""
+
+    def __init__(self, game: Game, player: Player) -> None:
+        super().__init__()
+        self.game, self.player = game, player
+        mover = game.discriminators if player == "d" else game.generators
+        self.parameters_moved = [p for p in mover.parameters() if p.requires_grad]
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Scalars]:
+        """The mover's loss and its scalars."""
+        return self.game.d_loss(batch) if self.player == "d" else self.game.g_loss(batch)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No gradients for the opponent's weights; those already frozen stay so."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for p in parameters:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in parameters:
+            p.requires_grad_(True)
+
+
+def play(
+    turn: Turn,
+    optimizer: torch.optim.Optimizer,
+    *,
+    opponent: nn.Module,
+    batch: Batch,
+    autocast: AbstractContextManager[Any],
+    measure: bool,
+) -> Scalars:
+    """One move: forward, backward, step. The only place that steps an optimizer.
+
+    Args:
+        turn: the mover's turn; only its weights change.
+        optimizer: of the mover.
+        opponent: frozen meanwhile.
+        batch: real data.
+        autocast: precision of the forward pass.
+        measure: also compute the gradient norm, for a line that is due.
+
+    Returns:
+        Detached scalars, left on the device.
+    """
+    with frozen(opponent):
+        with autocast:
+            loss: Tensor
+            scalars: Scalars
+            loss, scalars = turn(batch)
+        optimizer.zero_grad()
+        loss.backward()
+    if measure:
+        gradients = [p.grad for p in turn.parameters_moved if p.grad is not None]
+        scalars[f"grad_norm/{turn.player}"] = nn.utils.get_total_norm(gradients)
+    optimizer.step()
+    return scalars
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """When to do what, in steps; 0: never."""
+
+    log: int
+    sample: int
+    checkpoint: int
+
+    @staticmethod
+    def due(every: int, step: int) -> bool:
+        """Whether `step` is one of every `every` steps."""
+        return every > 0 and step % every == 0
+
+
+class Observer(Protocol):
+    """What the loop reports to."""
+
+    def advance(self, step: int) -> None:
+        """One more step is done."""
+
+    def log(self, step: int, scalars: dict[str, float]) -> None:
+        """A line of numbers is due."""
+
+    def sample(self, step: int) -> None:
+        """A picture is due."""
+
+    def save(self, step: int) -> None:
+        """A checkpoint is due."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    """All that training changes: what a checkpoint stores and a resumed run takes up."""
+
+    game: Game
+    optimizers: dict[Player, torch.optim.Optimizer]
+    schedule: Schedule
+    batches: Batches
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as plain values and tensors."""
+        return {
+            "step": self.step,
+            "seconds": self.elapsed(),
+            "game": self.game.state_dict(),
+            "optimizers": {key: opt.state_dict() for key, opt in self.optimizers.items()},
+            "batches": self.batches.state_dict(),
+            "streams": global_streams(self.device),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken.
+
+        Raises:
+            RuntimeError: the networks are not those of the state.
+        """
+        self.game.load_state_dict(state["game"])
+        for key, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][key])
+        self.batches.load_state_dict(state["batches"])
+        restore_global_streams(state["streams"], self.device)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self._since = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds of training, summed over resumptions."""
+        return self.seconds + time.monotonic() - self._since
+
+    def start_clock(self) -> None:
+        """Count training time from now."""
+        self._since = time.monotonic()
+
+    def schedule_learning_rates(self) -> None:
+        """Set both learning rates for the step that comes."""
+        factor = self.schedule.factor(self.step)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+
+Reason = Literal["done", "time", "signal"]
+
+
+def train(
+    session: Session,
+    turns: dict[Player, Turn],
+    observer: Observer,
+    stop: StopRequest,
+    *,
+    k: int,
+    steps: int,
+    max_minutes: float | None,
+    cadence: Cadence,
+    autocast: AbstractContextManager[Any],
+) -> Reason:
+    """Train until `steps`, the time or a signal says stop; nothing in it depends on `steps`.
+
+    Raises:
+        DivergedError: a logged number is not finite; nothing is saved after it.
+    """
+    game, optimizers, batches = session.game, session.optimizers, session.batches
+    session.start_clock()
+    deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+    logged_at, images = time.monotonic(), 0
+
+    while session.step < steps:
+        if stop.signal_number is not None:
+            return "signal"
+        if time.monotonic() >= deadline:
+            return "time"
+        due = cadence.due(cadence.log, session.step + 1)
+        session.schedule_learning_rates()
+        for _ in range(k):  # Algorithm 1: k moves by D ...
+            batch = next(batches)
+            scalars = play(
+                turns["d"],
+                optimizers["d"],
+                opponent=game.generators,
+                batch=batch,
+                autocast=autocast,
+                measure=due,
+            )
+        scalars |= play(  # ... then one by G
+            turns["g"],
+            optimizers["g"],
+            opponent=game.discriminators,
+            batch=batch,
+            autocast=autocast,
+            measure=due,
+        )
+        session.step += 1
+        images += k * batches.batch_size
+
+        observer.advance(session.step)
+        if due:
+            line = to_numbers(scalars)
+            now = time.monotonic()
+            line |= {f"lr/{key}": opt.param_groups[0]["lr"] for key, opt in optimizers.items()}
+            line |= {"time": session.elapsed(), "images_per_s": images / (now - logged_at)}
+            require_finite(line, session.step)
+            observer.log(session.step, line)
+            logged_at, images = now, 0
+        if cadence.due(cadence.sample, session.step):
+            observer.sample(session.step)
+        if cadence.due(cadence.checkpoint, session.step):
+            observer.save(session.step)
+    return "done"
+
+
+def to_numbers(scalars: Scalars) -> dict[str, float]:
+    """Bring scalars from the device, all in one transfer."""
+    values = torch.stack([value.float() for value in scalars.values()]).tolist()
+    return dict(zip(scalars, values, strict=True))
+
+
+def require_finite(line: dict[str, float], step: int) -> None:
+    """Stop at numbers that are not finite, naming them.
+
+    Raises:
+        DivergedError: with the step and the keys.
+    """
+    broken = [f"{key}={value}" for key, value in line.items() if not math.isfinite(value)]
+    if broken:
+        raise DivergedError(
+            f"training diverged: {', '.join(broken)} at step {step}. "
+            "Nothing was saved after that; try a smaller optimizer.lr."
+        )

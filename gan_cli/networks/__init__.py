@@ -1,0 +1,1 @@
+"""Networks that only map: sizes come from the data, discriminators return logits."""

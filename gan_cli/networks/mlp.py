@@ -1,0 +1,144 @@
+"""Multilayer perceptrons for G and D (Goodfellow et al. 2014, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gan_cli.errors import require
+from gan_cli.spec import DataSpec
+
+Activation = Literal["relu", "leaky_relu", "maxout"]
+LEAKY_SLOPE = 0.2  # Radford et al. 2015, section 3
+MAXOUT_PIECES = 5  # the 2014 authors' MNIST configuration
+
+
+class Maxout(nn.Module):
+    """h_i(x) = max_j (w_ij . x + b_ij), j up to `pieces` (Goodfellow et al. 2013, eq. 1)."""
+
+    def __init__(self, inputs: int, units: int, *, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(inputs, units * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs) -> (n, units)."""
+        h: Tensor = self.linear(x)
+        return h.unflatten(1, (-1, self.pieces)).amax(dim=2)
+
+
+def hidden_layers(
+    inputs: int,
+    *,
+    hidden: Sequence[int],
+    activation: Activation,
+    maxout_pieces: int | None,
+    dropout: float,
+) -> list[nn.Module]:
+    """Hidden layers of an MLP, each with its activation, then dropout if any.
+
+    Raises:
+        ValueError: a width, rate or option that makes no sense; one line for each.
+    """
+    require(
+        (all(width >= 1 for width in hidden), f"hidden={list(hidden)}: widths must be at least 1"),
+        (0 <= dropout < 1, f"dropout={dropout}: the share of units dropped must lie in [0, 1)"),
+        (
+            maxout_pieces is None or activation == "maxout",
+            f"maxout_pieces={maxout_pieces}: only activation=maxout uses it; leave it null",
+        ),
+        (
+            maxout_pieces is None or maxout_pieces >= 2,
+            f"maxout_pieces={maxout_pieces}: must be at least 2",
+        ),
+    )
+    layers: list[nn.Module] = []
+    for width in hidden:
+        if activation == "maxout":
+            layers.append(Maxout(inputs, width, pieces=maxout_pieces or MAXOUT_PIECES))
+        else:
+            layers.append(nn.Linear(inputs, width))
+            layers.append(nn.ReLU() if activation == "relu" else nn.LeakyReLU(LEAKY_SLOPE))
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        inputs = width
+    return layers
+
+
+def output_activation(value_range: tuple[float, float] | None) -> nn.Module:
+    """The function whose values fill the data's range: tanh, sigmoid, or none for points."""
+    if value_range is None:
+        return nn.Identity()
+    return {(-1.0, 1.0): nn.Tanh, (0.0, 1.0): nn.Sigmoid}[value_range]()
+
+
+class Generator(nn.Module):
+    """G(z): R^noise_dim -> data of any shape."""
+
+    def __init__(
+        self,
+        noise_dim: int,
+        spec: DataSpec,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        maxout_pieces: int | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        layers = hidden_layers(
+            noise_dim,
+            hidden=hidden,
+            activation=activation,
+            maxout_pieces=maxout_pieces,
+            dropout=dropout,
+        )
+        last = hidden[-1] if hidden else noise_dim
+        self.layers = nn.Sequential(
+            *layers, nn.Linear(last, spec.size), output_activation(spec.value_range)
+        )
+        self.shape = spec.shape
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """(n, noise_dim) -> (n, *shape), in the data's range. Labels are ignored."""
+        x: Tensor = self.layers(z)
+        return x.view(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    """D(x): data of any shape -> logit of the probability that x is real."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        maxout_pieces: int | None,
+        dropout_input: float,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        require(
+            (
+                0 <= dropout_input < 1,
+                f"dropout_input={dropout_input}: the share of inputs dropped must lie in [0, 1)",
+            )
+        )
+        layers = hidden_layers(
+            spec.size,
+            hidden=hidden,
+            activation=activation,
+            maxout_pieces=maxout_pieces,
+            dropout=dropout,
+        )
+        if dropout_input:
+            layers.insert(0, nn.Dropout(dropout_input))
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1] if hidden else spec.size, 1))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """(n, *shape) -> logits (n,). Labels are ignored."""
+        logits: Tensor = self.layers(x.flatten(1))
+        return logits.squeeze(1)

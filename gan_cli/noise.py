@@ -1,0 +1,64 @@
+"""The noise prior p_z: what G's input z is drawn from (Goodfellow et al. 2014, section 3)."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from gan_cli.errors import require
+
+
+class Noise(ABC):
+    """A prior over z in R^dim."""
+
+    def __init__(self, dim: int) -> None:
+        require((dim >= 1, f"dim={dim}: the noise needs at least one dimension"))
+        self.dim = dim
+
+    @abstractmethod
+    def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Draw z, shape (n, dim), float32, on the generator's device."""
+
+
+class Normal(Noise):
+    """z ~ N(0, std^2 I)."""
+
+    def __init__(self, dim: int, *, std: float) -> None:
+        super().__init__(dim)
+        require((0 < std < math.inf, f"std={std}: must be positive and finite"))
+        self.std = std
+
+    def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Draw z, shape (n, dim)."""
+        z = torch.randn(n, self.dim, generator=generator, device=generator.device)
+        return z.mul_(self.std)
+
+
+class Uniform(Noise):
+    """z ~ U(low, high)^dim."""
+
+    def __init__(self, dim: int, *, low: float, high: float) -> None:
+        super().__init__(dim)
+        require(
+            (math.isfinite(low), f"low={low}: must be finite"),
+            (math.isfinite(high), f"high={high}: must be finite"),
+            (low < high, f"low={low}: must lie below high={high}"),
+        )
+        self.low, self.high = low, high
+
+    def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Draw z, shape (n, dim), in [low, high)."""
+        z = torch.rand(n, self.dim, generator=generator, device=generator.device)
+        return z.mul_(self.high - self.low).add_(self.low)
+
+
+class Spherical(Noise):
+    """z uniform on the unit sphere: a normal draw divided by its length. For dim=1 just +-1."""
+
+    def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Draw z, shape (n, dim), each row of Euclidean norm 1."""
+        z = torch.randn(n, self.dim, generator=generator, device=generator.device)
+        return z.div_(z.norm(dim=1, keepdim=True).clamp_min_(1e-12))

@@ -1,0 +1,136 @@
+"""Run directories: claimed atomically, found again by path, locked while in use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from gan_cli import checkpoint
+from gan_cli.errors import UserError
+from gan_cli.shell import command
+
+CONFIG = "config.yaml"
+_NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
+
+
+def name_problem(name: str) -> str | None:
+    """Why `name` cannot name a run below output_dir, or None."""
+    if _NAME.fullmatch(name) and not {".", ".."} & set(name.split("/")):
+        return None
+    return f"name={name}: use letters, digits, '.', '_' and '-' (a '/' makes a sub-folder)"
+
+
+def claim(output_dir: Path, *, name: str | None, label: str) -> Path:
+    """Make a run's directory, which no other run has or gets.
+
+    Args:
+        output_dir: the folder of all runs; made if not there.
+        name: the run's name; None: `<label>-<next free number>`.
+        label: start of the name if none is given.
+
+    Raises:
+        UserError: the name is taken, or the folder cannot be made.
+    """
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        if name is not None:
+            return _claim_named(output_dir / name)
+        number = 1 + max(_numbers(output_dir, label), default=0)
+        while True:
+            directory = output_dir / f"{label}-{number}"
+            try:
+                directory.mkdir()
+            except FileExistsError:  # another run was faster
+                number += 1
+            else:
+                return directory
+    except OSError as error:
+        raise UserError(
+            f"output_dir={output_dir}: cannot be written ({error.strerror}). "
+            "Give a folder you may write to."
+        ) from error
+
+
+def _claim_named(directory: Path) -> Path:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir()
+    except FileExistsError as error:
+        go_on = command("gan-train", resume=directory)
+        raise UserError(
+            f"name={directory.name}: {directory} exists already, and is left as it is.\n"
+            f"  to go on with it:     {go_on}\n"
+            "  to start another run: give another name, or none"
+        ) from error
+    return directory
+
+
+def _numbers(output_dir: Path, label: str) -> list[int]:
+    pattern = re.compile(re.escape(label) + r"-(\d+)")
+    matches = (pattern.fullmatch(path.name) for path in output_dir.iterdir())
+    return [int(match[1]) for match in matches if match]
+
+
+def find(path: Path, *, key: str) -> Path:
+    """The run directory or checkpoint file a user named.
+
+    Args:
+        path: what the user gave.
+        key: the config key it was given for, for the message.
+
+    Raises:
+        UserError: it is neither; says what was found instead.
+    """
+    if path.is_file() or (path.is_dir() and is_run(path)):
+        return path
+    if not path.exists():
+        near = path.parent if path.parent.is_dir() else None
+        runs = sorted(str(p) for p in near.iterdir() if is_run(p)) if near else []
+        hint = f" Runs there: {', '.join(runs[:8])}" if runs else ""
+        raise UserError(f"{key}={path}: no such run directory or checkpoint file.{hint}")
+    inside = sorted(p.name for p in path.iterdir())[:8]
+    raise UserError(
+        f"{key}={path}: not a run directory. One holds {CONFIG} and {checkpoint.FOLDER}/; "
+        f"found here: {', '.join(inside) or 'nothing'}"
+    )
+
+
+def read_checkpoint(path: Path, *, key: str) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint file, or the newest good one of a run directory; with the path as found.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = find(path, key=key)
+    if path.is_file():
+        return path, checkpoint.read(path)
+    state, _ = checkpoint.read_newest(path / checkpoint.FOLDER)
+    if state is None:
+        raise UserError(f"{key}={path}: the run has no checkpoint yet.")
+    return path, state
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory was made by gan-train."""
+    return (path / CONFIG).is_file()
+
+
+def lock(directory: Path) -> filelock.BaseFileLock:
+    """Take the run for this process until it ends; the lock of a dead process does not count.
+
+    Raises:
+        UserError: another process trains in it now.
+    """
+    held = filelock.FileLock(directory / ".lock")
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(
+            f"{directory}: another process trains in this run now. Wait for it, or stop it."
+        ) from error
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
+    return held

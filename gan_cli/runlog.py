@@ -1,0 +1,283 @@
+"""What a run tells: progress on the terminal, metrics.jsonl, TensorBoard, train.log, pictures.
+
+Logging never stops training: what cannot be written is said once and then left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from gan_cli.pictures import Picture, write_png
+
+METRICS, LOG, SAMPLES = "metrics.jsonl", "train.log", "samples"
+REFRESH_SECONDS = 0.2  # how often the bar moves
+PLAIN_SECONDS = 5.0  # at most one plain line in this time, when no terminal listens
+#: Keys worth a person's glance, and how the papers write them.
+HEADLINES = {
+    "loss/d": "loss D",
+    "loss/g": "loss G",
+    "prob/real": "D(x)",
+    "prob/fake": "D(G(z))",
+    "images_per_s": "images/s",
+}
+
+
+class Display(Progress):
+    """A progress bar with the newest numbers on a line below."""
+
+    status = ""
+
+    def get_renderables(self) -> Iterable[Any]:
+        """The bar, then the numbers."""
+        yield from super().get_renderables()
+        yield Text(self.status, style="cyan", overflow="ellipsis", no_wrap=True)
+
+
+class RunLog:
+    """Writes all records of one run, and is the only one to print while it trains."""
+
+    def __init__(self, directory: Path, *, step: int, steps: int) -> None:
+        """Open the records, cutting off whatever lies beyond `step`.
+
+        Args:
+            directory: the run directory.
+            step: finished steps, 0 for a new run.
+            steps: where training ends, for the bar.
+        """
+        self.directory, self.first_step, self.steps = directory, step, steps
+        self.console = Console(highlight=False)
+        self.last: dict[str, float] = {}
+        self._failed: set[str] = set()
+        self._log_file = self._open(LOG)
+        self._guard(METRICS, lambda: trim_lines(directory / METRICS, step))
+        self._metrics_file = self._open(METRICS)
+        self._writer: Any = None
+        self._guard("TensorBoard", self._open_tensorboard)
+        self._display: Display | None = None
+        self._refreshed = self._printed = 0.0
+
+    def __enter__(self) -> RunLog:
+        if self.console.is_terminal:
+            self._display = Display(
+                TextColumn("step"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=None),
+                TaskProgressColumn(),
+                TextColumn("eta"),
+                TimeRemainingColumn(),
+                console=self.console,
+                refresh_per_second=4,
+                expand=True,
+            )
+            self._display.add_task("train", total=self.steps, completed=self.first_step)
+            self._display.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._display:
+            self._display.stop()
+            self._display = None
+
+    def say(self, text: str = "") -> None:
+        """Print lines, unwrapped so that commands can be pasted, and keep them in train.log."""
+        self.console.print(Text(text), soft_wrap=True)
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """Write lines to train.log alone."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        lines = "".join(f"{stamp}  {line}\n" for line in text.splitlines() if line.strip())
+        self._write(LOG, self._log_file, lines)
+
+    def advance(self, step: int) -> None:
+        """Move the bar, at most a few times a second."""
+        now = time.monotonic()
+        if self._display and (now - self._refreshed > REFRESH_SECONDS or step == self.steps):
+            self._refreshed = now
+            self._display.update(self._display.task_ids[0], completed=step)
+
+    def scalars(self, step: int, scalars: dict[str, float]) -> None:
+        """Record one line of numbers everywhere."""
+        self.last = scalars
+        self._write(METRICS, self._metrics_file, json.dumps({"step": step, **scalars}) + "\n")
+        self._guard("TensorBoard", lambda: self._scalars_to_tensorboard(step, scalars))
+        status = "   ".join(
+            f"{name} {number(scalars[key])}" for key, name in HEADLINES.items() if key in scalars
+        )
+        if self._display:
+            self._display.status = status
+        elif time.monotonic() - self._printed > PLAIN_SECONDS or step >= self.steps:
+            self._printed = time.monotonic()
+            left = self._time_left(step, scalars)
+            self.say(f"step {step}/{self.steps}   {status}   eta {left}")
+
+    def picture(self, step: int, picture: Picture) -> None:
+        """Keep a picture of the fixed noise's samples at `step`, on disk and in TensorBoard."""
+        self._save_picture(f"step_{step:08d}.png", picture)
+
+        def to_tensorboard() -> None:
+            self._writer.add_image("samples", picture, step, dataformats="HWC")
+
+        if self._writer:
+            self._guard("TensorBoard", to_tensorboard)
+
+    def final_picture(self, picture: Picture) -> Path:
+        """Keep the picture of the last state as samples/final.png."""
+        return self._save_picture("final.png", picture)
+
+    def flush(self) -> None:
+        """Bring all records to the files, before a checkpoint claims that they are there."""
+        if self._writer:
+            self._guard("TensorBoard", self._writer.flush)
+
+    def hparams(self, settings: dict[str, object], metrics: Iterable[str]) -> None:
+        """Enter the run's settings into TensorBoard's HPARAMS tab, beside its newest metrics."""
+
+        def write() -> None:
+            from torch.utils.tensorboard.summary import hparams
+
+            for summary in hparams(settings, dict.fromkeys(metrics, 0.0)):
+                self._writer.file_writer.add_summary(summary)
+
+        if self._writer:
+            self._guard("TensorBoard", write)
+
+    def table(self, title: str) -> None:
+        """Print the newest numbers as a small table."""
+        table = Table(title=title, title_justify="left", show_header=False)
+        for key, value in self.last.items():
+            table.add_row(key, number(value))
+        if self.last:
+            self.console.print(table)
+
+    def close(self) -> None:
+        """Close all records."""
+        if self._writer:
+            self._guard("TensorBoard", self._writer.close)
+        for file in (self._metrics_file, self._log_file):
+            if file:
+                file.close()
+
+    def _time_left(self, step: int, scalars: dict[str, float]) -> str:
+        pace = scalars["time"] / max(step, 1)
+        return str(timedelta(seconds=round(pace * max(self.steps - step, 0))))
+
+    def _save_picture(self, name: str, picture: Picture) -> Path:
+        path = self.directory / SAMPLES / name
+
+        def write() -> None:
+            path.parent.mkdir(exist_ok=True)
+            write_png(path, picture)
+
+        self._guard(SAMPLES, write)
+        return path
+
+    def _open_tensorboard(self) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        for file in sorted(self.directory.glob("events.out.tfevents.*")):
+            trim_events(file, self.first_step)
+        self._writer = SummaryWriter(str(self.directory), max_queue=1000, flush_secs=10)
+
+    def _scalars_to_tensorboard(self, step: int, scalars: dict[str, float]) -> None:
+        if self._writer:
+            for key, value in scalars.items():
+                self._writer.add_scalar(key, value, step)
+
+    def _open(self, name: str) -> IO[str] | None:
+        try:
+            return (self.directory / name).open("a", encoding="utf-8")
+        except OSError as error:
+            self._report(name, error)
+            return None
+
+    def _write(self, name: str, file: IO[str] | None, text: str) -> None:
+        if file:
+            self._guard(name, lambda: (file.write(text), file.flush()))
+
+    def _guard(self, name: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (OSError, ImportError, ValueError) as error:
+            self._report(name, error)
+
+    def _report(self, name: str, error: Exception) -> None:
+        if name not in self._failed:
+            self._failed.add(name)
+            print(f"warning: {name} cannot be written: {error}", file=sys.stderr)  # noqa: T201
+
+
+def number(value: float) -> str:
+    """A number as a person likes to read it."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def trim_lines(file: Path, step: int) -> None:
+    """Drop lines of a metrics file beyond `step`, and a last line that was cut short."""
+    if not file.exists():
+        return
+    kept = []
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError):
+            continue
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text("".join(kept), encoding="utf-8")
+    temporary.replace(file)
+
+
+def trim_events(file: Path, step: int) -> None:
+    """Drop TensorBoard events beyond `step`, and a last one that was cut short."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    records = list(RawEventFileLoader(str(file)).Load())
+    temporary = file.with_name("trimmed.tmp")
+    with temporary.open("wb") as output:
+        writer = RecordWriter(output)
+        for record in records:
+            if Event.FromString(record).step <= step:
+                writer.write(record)
+        writer.flush()
+    temporary.replace(file)
+
+
+def system_scalars(device: torch.device) -> dict[str, float]:
+    """Peak memory of the process, and of the GPU, in MiB."""
+    scalars: dict[str, float] = {}
+    if sys.platform != "win32":
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        scalars["system/memory_mib"] = peak / (2**20 if sys.platform == "darwin" else 2**10)
+    if device.type == "cuda":
+        scalars["system/gpu_memory_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return scalars

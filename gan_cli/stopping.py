@@ -1,0 +1,45 @@
+"""Stopping in good order: the first SIGINT or SIGTERM is noted, the second ends at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+
+class StopRequest:
+    """Context manager that notes signals; the loop looks at `signal_number` between steps."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.signal_number is not None:
+            raise KeyboardInterrupt
+        self.signal_number = number
+
+    @property
+    def name(self) -> str:
+        """SIGINT or SIGTERM; empty if none came."""
+        return signal.Signals(self.signal_number).name if self.signal_number else ""
+
+    @property
+    def exit_code(self) -> int:
+        """128 + signal, as shells report it; 0 if none came."""
+        return 128 + self.signal_number if self.signal_number else 0
