@@ -48,7 +48,7 @@ class Place:
 
 
 PLACES: dict[str, Place] = {
-    "data": Place(DataSource, own=("name", "batch_size")),
+    "data": Place(DataSource, own=("name", "kind", "batch_size")),
     "noise": Place(Noise),
     "loss": Place(Loss),
     "optimizer": Place(torch.optim.Optimizer, supplied=("params",), own=("lr_d", "lr_g")),
@@ -56,7 +56,7 @@ PLACES: dict[str, Place] = {
     "model": Place(
         Game,
         supplied=("generator", "discriminator", "noise", "loss"),
-        own=("name", "steps", "generator", "discriminator"),
+        own=("name", "steps", "presets", "generator", "discriminator"),
     ),
     "model.generator": Place(nn.Module, supplied=("noise_dim", "spec")),
     "model.discriminator": Place(nn.Module, supplied=("spec",)),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gan_cli import __version__
-from gan_cli.config import SCHEMAS, config_dir, groups, register_schemas
+from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
 from gan_cli.errors import GanTrainError, UserError, nearest
 from gan_cli.shell import hydra_value
 
@@ -46,7 +46,7 @@ class App:
 
     def main(self) -> None:
         """Run the command line and exit."""
-        arguments = sys.argv[1:]
+        arguments = sys.argv[1:] = for_resume(sys.argv[1:])
         if {"-h", "--help"} & set(arguments):
             print(self.help_page())  # noqa: T201
             sys.exit(0)
@@ -81,22 +81,44 @@ class App:
         os.environ["HYDRA_FULL_ERROR"] = "1"
         register_schemas()
         codes: list[int] = []
+        failures: list[Exception] = []
 
-        def task(config: DictConfig) -> None:
-            missing = sorted(OmegaConf.missing_keys(config))
-            if missing:
-                raise UserError(
-                    f"{missing[0]}: is missing. Usage: {self.name} {missing[0]}=... (see --help)"
-                )
-            given = given_keys(HydraConfig.get().overrides.task)
-            plain = OmegaConf.to_container(config, resolve=True)
-            assert isinstance(plain, dict)
-            codes.append(self.task({str(key): value for key, value in plain.items()}, given))
+        def job(config: DictConfig) -> None:
+            try:
+                plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+                assert isinstance(plain, dict)
+                self._require_all_keys(plain)
+                codes.append(self.task(plain, given_keys(HydraConfig.get().overrides.task)))
+            except Exception as error:  # noqa: BLE001  (raised below, past Hydra's own report)
+                failures.append(error)
 
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=self.config)(
-            task
+            job
         )()
+        if failures:
+            raise failures[0]
         return max(codes, default=0)
+
+    def _require_all_keys(self, config: dict[Any, Any]) -> None:
+        known = field_names(self.config)
+        for key in config:
+            if key not in known:
+                raise UserError(f"{key}: no such key. {choices(str(key), known)}")
+        missing = [key for key in known if config.get(key, "???") == "???"]
+        if missing:
+            key = missing[0]
+            raise UserError(f"{key}: is missing. Usage: {self.name} {key}=... (see --help)")
+
+
+def for_resume(arguments: list[str]) -> list[str]:
+    """Let keys inside groups be given on resume, when the groups come from the checkpoint.
+
+    `data.root=x` would be refused, because the default data set has no root; `++` sets it anyway.
+    """
+    if not any(text.startswith("resume=") for text in arguments):
+        return arguments
+    inside_groups = tuple(f"{key}=" for key in RESUMABLE if "." in key)
+    return [f"++{text}" if text.startswith(inside_groups) else text for text in arguments]
 
 
 def report(name: str, message: str, code: int, *, debug: bool) -> int:
@@ -136,7 +158,7 @@ def given_keys(overrides: Iterable[str]) -> list[str]:
 def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
     """Hydra's first problem in our words: the key, the value, and what would work."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException
 
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     options = groups()
@@ -145,7 +167,7 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
         name = key.lstrip("+~").split("@")[0]
         try:
             parsed = OverridesParser.create().parse_override(text)
-        except OverrideParseException:
+        except HydraException:
             return explain_syntax(key, equals, value, [*options, *field_names(config_name)])
         if parsed.is_sweep_override() and "Ambiguous value" in str(error):
             quoted = shlex.quote(f"{key}={hydra_value(value)}")

@@ -19,11 +19,11 @@ groups and their options (the first is the default)
 {groups}
 
 the ten keys that matter most (default)
-  steps=N              G updates; only says when to stop (depends on model and data)
+  steps=N              G updates; only says when to stop (depends on data)
   k=N                  D updates per G update (1)
   noise.dim=N          dimension of z, any from 1 up (64)
-  optimizer.lr=X       learning rate of both players; lr_d, lr_g set one (0.0002)
-  data.batch_size=N    minibatch size m (64; points 512)
+  optimizer.lr=X       learning rate; lr_d, lr_g set one player's (0.001)
+  data.batch_size=N    minibatch size m (depends on the data)
   data.root=DIR        where data files lie ($GAN_TRAIN_DATA, or data)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   seed=N               one seed for everything (0)
@@ -37,7 +37,7 @@ examples
   gan-train resume=outputs/vanilla-digits-1 steps=12000
 
 more
-  gan-train --cfg job            print the whole config, every key with its value
+  gan-train --cfg job            the whole config, every key with its value
   gan-train --config-dir DIR     add your own options to the groups
   gan-train --hydra-help         Hydra's own help, with shell completion
   gan-sample run=RUN_DIR         new pictures from a trained run
@@ -49,13 +49,13 @@ gan-sample: pictures from a checkpoint
 usage:  gan-sample run=RUN_DIR [key=value ...]
 
 keys (default)
-  run=PATH             a run directory (its newest checkpoint), or one checkpoint file
-  mode=NAME            grid: one picture; images: single pictures in a folder (grid)
+  run=PATH             a run directory (newest checkpoint), or a checkpoint file
+  mode=NAME            grid: one picture; images: one file each (grid)
   n=N                  how many samples (64)
   seed=N               other seeds, other samples (0)
-  out=PATH             file for grid, folder for images (beside the run's own pictures)
+  out=PATH             file (grid) or folder (images) (in the run's samples/)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
-  trust_checkpoint=B   also import classes from outside gan_cli and torch (false)
+  trust_checkpoint=B   import classes from outside gan_cli and torch (false)
 
 examples
   gan-sample run=outputs/vanilla-digits-1

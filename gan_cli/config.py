@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING
+# Hydra's mark for "set in the YAML"; importing it from omegaconf would cost --help 30 ms.
+MISSING: Any = "???"
 
 #: What a resumed run may change; anything else would make it another run.
 RESUMABLE = frozenset(

@@ -14,8 +14,9 @@ from gan_cli.errors import require
 class Noise(ABC):
     """A prior over z in R^dim."""
 
-    def __init__(self, dim: int) -> None:
-        require((dim >= 1, f"dim={dim}: the noise needs at least one dimension"))
+    def __init__(self, dim: int, *rules: tuple[bool, str]) -> None:
+        """Keep `dim`, after checking it together with a subclass's own `rules`."""
+        require((dim >= 1, f"dim={dim}: the noise needs at least one dimension"), *rules)
         self.dim = dim
 
     @abstractmethod
@@ -27,8 +28,7 @@ class Normal(Noise):
     """z ~ N(0, std^2 I)."""
 
     def __init__(self, dim: int, *, std: float) -> None:
-        super().__init__(dim)
-        require((0 < std < math.inf, f"std={std}: must be positive and finite"))
+        super().__init__(dim, (0 < std < math.inf, f"std={std}: must be positive and finite"))
         self.std = std
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
@@ -41,8 +41,8 @@ class Uniform(Noise):
     """z ~ U(low, high)^dim."""
 
     def __init__(self, dim: int, *, low: float, high: float) -> None:
-        super().__init__(dim)
-        require(
+        super().__init__(
+            dim,
             (math.isfinite(low), f"low={low}: must be finite"),
             (math.isfinite(high), f"high={high}: must be finite"),
             (low < high, f"low={low}: must lie below high={high}"),
@@ -57,6 +57,9 @@ class Uniform(Noise):
 
 class Spherical(Noise):
     """z uniform on the unit sphere: a normal draw divided by its length. For dim=1 just +-1."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim), each row of Euclidean norm 1."""

@@ -84,7 +84,7 @@ def plot_points(samples: Tensor, real: Tensor) -> Picture:
 
 def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:
     low, high = _limits(real)
-    bins = np.linspace(low, high, 101)
+    bins = np.linspace(low, high, 101).tolist()
     axes.hist(real[:, 0].numpy(), bins, density=True, color=REAL, label="real")
     axes.hist(
         samples[:, 0].numpy(), bins, density=True, histtype="step", color=FAKE, label="generated"

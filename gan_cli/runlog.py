@@ -201,7 +201,10 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         for file in sorted(self.directory.glob("events.out.tfevents.*")):
-            trim_events(file, self.first_step)
+            if self.first_step:
+                trim_events(file, self.first_step)
+            else:
+                file.unlink()
         self._writer = SummaryWriter(str(self.directory), max_queue=1000, flush_secs=10)
 
     def _scalars_to_tensorboard(self, step: int, scalars: dict[str, float]) -> None:

@@ -304,7 +304,7 @@ def tensorboard_settings(config: Config) -> dict[str, object]:
     return {
         key: value if isinstance(value, bool | int | float | str) else str(value)
         for key, value in flat.items()
-        if value is not None and not key.startswith("model.steps.")
+        if value is not None and not key.startswith(("model.steps.", "model.presets."))
     }
 
 

@@ -40,9 +40,9 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Hash of all values and labels, to notice data that changed between two sessions."""
-        digest = hashlib.sha256(memoryview(self.values.cpu().contiguous().numpy()))
+        digest = hashlib.sha256(self.values.cpu().contiguous().numpy().tobytes())
         if self.labels is not None:
-            digest.update(memoryview(self.labels.cpu().contiguous().numpy()))
+            digest.update(self.labels.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
 

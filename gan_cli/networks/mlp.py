@@ -26,7 +26,7 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs) -> (n, units)."""
         h: Tensor = self.linear(x)
-        return h.unflatten(1, (-1, self.pieces)).amax(dim=2)
+        return h.view(len(h), -1, self.pieces).amax(dim=2)
 
 
 def hidden_layers(

@@ -1,0 +1,76 @@
+"""What many tests share: the command line in this process, and a tiny MNIST on disk."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gan_cli import commands
+from gan_cli.cli import App
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Cli:
+    """Run a console script in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, app: App = commands.TRAIN) -> Result:
+        monkeypatch.setattr(sys, "argv", [app.name, *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Runs set PyTorch's thread count; give it back."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def idx_bytes(values: np.ndarray) -> bytes:
+    """An IDX file of unsigned bytes."""
+    header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+    return header + values.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def mnist_root(tmp_path: Path) -> Path:
+    """A data.root with 200 random images under MNIST's names, images gzipped, labels not."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "my data" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    images = random.integers(0, 256, (200, 28, 28))
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
+    labels = random.integers(0, 10, 200)
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    return tmp_path / "my data"

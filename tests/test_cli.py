@@ -1,0 +1,279 @@
+"""The command line: every mistake is one message with exit code 2, and no traceback."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_cli import commands
+from gan_cli.shell import command, hydra_value
+from tests.conftest import Cli
+
+FAST = ["steps=3", "log_every=1", "data.batch_size=8"]
+
+MISTAKES = [
+    (["modle=vanilla"], ["modle", "Did you mean model?"]),
+    (["model=vanila"], ["model=vanila", "no such option", "Did you mean vanilla?"]),
+    (["data=mnits"], ["data=mnits", "Did you mean mnist?"]),
+    (["experiment=rings"], ["experiment=rings", "Did you mean ring_modes?"]),
+    (["noise.dmi=3"], ["noise.dmi", "no such key", "Did you mean noise.dim?"]),
+    (["noise=uniform", "noise.hihg=3"], ["Did you mean noise.high?"]),
+    (["+foo=3"], ["foo", "no such key"]),
+    (["step=3"], ["step", "Did you mean steps?"]),
+    (["k=two"], ["k=two", "must be a whole number"]),
+    (["k=1.5"], ["k=1.5", "must be a whole number"]),
+    (["max_minutes=soon"], ["max_minutes=soon", "must be a number, or null"]),
+    (["debug=perhaps"], ["debug=perhaps", "true or false"]),
+    (["vanilla"], ["vanilla: not of the form key=value"]),
+    (["k=0", "noise.dim=0"], ["2 problems", "k=0", "noise.dim=0"]),
+    (["steps=-1"], ["steps=-1", "at least 1"]),
+    (["noise.dim=x"], ["noise.dim=x: must be int"]),
+    (["device=cuda:7"], ["device=cuda:7"]),
+    (["device=gpu"], ["device=gpu", "auto, cpu, cuda"]),
+    (["precision=tf32", "device=cpu"], ["precision=tf32", "CUDA"]),
+    (["data=mnist", "data.root=nowhere", "data.download=false"], ["data.root=nowhere", "expected"]),
+    (["resume=nowhere"], ["resume=nowhere", "no such run"]),
+    (["resume=."], ["resume=.", "not a run directory"]),
+    (["resume=auto"], ["resume=auto", "name="]),
+    (["init_from=nowhere"], ["init_from=nowhere"]),
+    (["data.root=a=b", "data=mnist"], ["Quote it twice", "'data.root='\"'\"'a=b'\"'\"''"]),
+    (["data.root=a (1)", "data=mnist"], ["Quote it twice"]),
+    (["data.root=daten/größe", "data=mnist"], ["Quote it twice"]),
+    (["data.root=a,b", "data=mnist"], ["a comma makes a sweep", "Add -m"]),
+    (["output_dir=/proc/nothing"], ["output_dir=/proc/nothing", "cannot be written"]),
+    (["~steps"], ["steps"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES, ids=lambda x: " ".join(x)[:40])
+def test_mistakes(cli: Cli, arguments: list[str], words: list[str]) -> None:
+    result = cli(*arguments)
+    assert result.code == 2
+    assert result.err.startswith("gan-train: ")
+    for word in words:
+        assert word in result.err
+    assert "Traceback" not in result.err + result.out
+    assert not Path("outputs").exists()
+
+
+def test_debug_shows_the_traceback(cli: Cli) -> None:
+    result = cli("k=0", "debug=true")
+    assert result.code == 2
+    assert "Traceback" in result.err
+
+
+SAMPLE_MISTAKES = [
+    ([], ["run", "is missing"]),
+    (["run=nowhere"], ["run=nowhere", "no such run"]),
+    (["run=.", "mode=gird", "n=0"], ["2 problems", "mode=gird", "n=0"]),
+    (["rn=x"], ["rn", "Did you mean run?"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), SAMPLE_MISTAKES)
+def test_sample_mistakes(cli: Cli, arguments: list[str], words: list[str]) -> None:
+    result = cli(*arguments, app=commands.SAMPLE)
+    assert result.code == 2
+    assert result.err.startswith("gan-sample: ")
+    assert all(word in result.err for word in words)
+
+
+def test_help_and_version(cli: Cli) -> None:
+    assert cli("--help").out.strip() == commands.train_help().strip()
+    assert cli("-h", app=commands.SAMPLE).out.strip() == commands.SAMPLE_HELP.strip()
+    assert cli("--version").out.startswith("gan-train 0.")
+
+
+def test_hydras_own_help_stays(cli: Cli) -> None:
+    result = cli("--hydra-help")
+    assert result.code == 0
+    assert "--shell-completion" in result.out
+
+
+def test_cfg_prints_the_config(cli: Cli) -> None:
+    result = cli("--cfg", "job", "noise=uniform", "noise.dim=7")
+    assert result.code == 0
+    assert "_target_: gan_cli.noise.Uniform" in result.out
+    assert "dim: 7" in result.out
+
+
+def test_completion_in_a_real_bash() -> None:
+    program = Path(sys.executable).parent / "gan-train"
+    script = f"""
+        eval "$({program} -sc install=bash)"
+        COMP_LINE="{program} noise=" COMP_POINT=$((${{#COMP_LINE}})) COMP_CWORD=1
+        COMP_WORDS=({program} noise=)
+        hydra_bash_completion
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert set(done.stdout.split()) == {"noise=normal", "noise=uniform", "noise=spherical"}
+
+
+def test_two_runs_never_share_a_directory(cli: Cli) -> None:
+    for number in (1, 2, 3):
+        assert cli(*FAST).code == 0
+        assert Path(f"outputs/vanilla-digits-{number}/config.yaml").is_file()
+    assert cli(*FAST, "name=vanilla-digits-7").code == 0
+    assert cli(*FAST).code == 0
+    assert Path("outputs/vanilla-digits-8").is_dir()
+
+
+def test_an_occupied_name_is_refused(cli: Cli) -> None:
+    assert cli(*FAST, "name=mine").code == 0
+    before = Path("outputs/mine/metrics.jsonl").read_text()
+    result = cli(*FAST, "name=mine")
+    assert result.code == 2
+    assert "exists already" in result.err
+    assert "resume=outputs/mine" in result.err
+    assert Path("outputs/mine/metrics.jsonl").read_text() == before
+
+
+def test_a_run_leaves_what_the_contract_says(cli: Cli) -> None:
+    result = cli("steps=4", "log_every=2", "sample_every=2", "checkpoint_every=2", "k=2")
+    assert result.code == 0
+    run = Path("outputs/vanilla-digits-1")
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    events = {name for name in names if name.startswith("events.out.tfevents.")}
+    assert len(events) == 1
+    assert names - events - {".lock"} == {
+        "config.yaml",
+        "metrics.jsonl",
+        "train.log",
+        "checkpoints/step_00000002.pt",
+        "checkpoints/step_00000004.pt",
+        "samples/step_00000000.png",
+        "samples/step_00000002.png",
+        "samples/step_00000004.png",
+        "samples/final.png",
+    }
+    assert {path.name for path in Path.cwd().iterdir()} == {"outputs"}  # Hydra leaves nothing
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert lines[0].keys() >= {
+        "loss/d", "loss/g", "prob/real", "prob/fake", "value", "divergence/jsd_bound",
+        "grad_norm/d", "grad_norm/g", "lr/d", "lr/g", "time", "images_per_s", "system/memory_mib",
+    }  # fmt: skip
+
+
+def test_the_printed_commands_work(cli: Cli) -> None:
+    result = cli(*FAST, "output_dir='my runs (é)'")
+    assert result.code == 0
+    go_on, sample = (
+        next(line for line in result.out.splitlines() if line.strip().startswith(word))
+        for word in ("go on", "sample")
+    )
+    words = shlex.split(go_on.split(maxsplit=2)[2])
+    assert words[0].endswith("gan-train")
+    assert cli(*words[1:]).code == 0
+    words = shlex.split(sample.split(maxsplit=1)[1])
+    result = cli(*words[1:], "n=9", app=commands.SAMPLE)
+    assert result.code == 0
+    assert list(Path("my runs (é)").rglob("grid_step_00000006_seed_0.png"))
+
+
+def test_dry_run_writes_nothing(cli: Cli) -> None:
+    result = cli("dry_run=true")
+    assert result.code == 0
+    assert "parameters: D" in result.out
+    assert not Path("outputs").exists()
+
+
+def test_own_configs_and_classes(cli: Cli) -> None:
+    Path("my_nets.py").write_text(
+        "from gan_cli.networks.mlp import Generator\n"
+        "class Mine(Generator):\n"
+        "    def __init__(self, noise_dim, spec, *, width: int):\n"
+        "        super().__init__(noise_dim, spec, hidden=[width], activation='relu',\n"
+        "                         maxout_pieces=None, dropout=0.0)\n"
+    )
+    model = Path("my_configs/model")
+    model.mkdir(parents=True)
+    (model / "mine.yaml").write_text(
+        "defaults: [vanilla]\nname: mine\n"
+        "generator: {_target_: my_nets.Mine, width: 12, hidden: null}\n"
+    )
+    result = cli("--config-dir", "my_configs", "model=mine", *FAST)
+    assert result.code == 2  # vanilla's own arguments do not fit Mine
+    assert "Mine has no such argument" in result.err
+    (model / "mine.yaml").write_text(
+        "_target_: gan_cli.games.gan.GAN\nname: mine\nsteps: {other: 3}\n"
+        "generator: {_target_: my_nets.Mine, width: 12}\n"
+        "discriminator:\n"
+        "  {_target_: gan_cli.networks.mlp.Discriminator, hidden: [8], activation: relu,\n"
+        "   maxout_pieces: null, dropout_input: 0.0, dropout: 0.0}\n"
+    )
+    result = cli("--config-dir", "my_configs", "model=mine", *FAST)
+    assert result.code == 0
+    assert "trust_checkpoint=true" in result.out
+    run = "outputs/mine-digits-1"
+    for app, words in ((commands.TRAIN, [f"resume={run}", "steps=5"]),
+                       (commands.SAMPLE, [f"run={run}"])):  # fmt: skip
+        refused = cli(*words, app=app)
+        assert refused.code == 2
+        assert "my_nets.Mine" in refused.err
+        assert "trust_checkpoint=true" in refused.err
+        assert cli(*words, "trust_checkpoint=true", app=app).code == 0
+
+
+def test_out_of_memory_is_one_message(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan_cli import loop
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9e15 bytes")
+
+    monkeypatch.setattr(loop, "play", fail)
+    result = cli(*FAST, "k=3")
+    assert result.code == 1
+    for word in ("out of memory", "data.batch_size=8", "data.image_size=8", "k=3"):
+        assert word in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_bug_shows_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan_cli import loop
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(loop, "play", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli(*FAST)
+
+
+def test_divergence_exits_3_and_saves_nothing_after(cli: Cli) -> None:
+    result = cli("optimizer=sgd", "optimizer.lr=1e30", "steps=20", "log_every=1", "sample_every=0")
+    assert result.code == 3
+    assert "diverged" in result.err
+    assert not list(Path("outputs").rglob("*.pt"))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20))
+def test_any_text_survives_quoting(text: str) -> None:
+    parsed = OverridesParser.create().parse_override(f"name={hydra_value(text)}")
+    assert parsed.value() == text or str(parsed.value()) == text
+    words = shlex.split(command("gan-train", resume=text))
+    assert str(OverridesParser.create().parse_override(words[1]).value()) == text
+
+
+@pytest.mark.parametrize("value", ["1e3", "007", "null", "True", "nan", "a b", "", "~/x", "$HOME", "\\'"])
+def test_text_that_looks_like_something_else_stays_text(value: str) -> None:
+    parsed = OverridesParser.create().parse_override(f"name={hydra_value(value)}")
+    assert str(parsed.value()) == value
+    assert isinstance(parsed.value(), str) or not isinstance(parsed.value(), int | float | bool)
+
+
+def test_a_closed_locale_does_not_matter(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gan_cli.train", *FAST, "output_dir='ö'"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

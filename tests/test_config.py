@@ -1,0 +1,210 @@
+"""YAML, constructors, schema, check and help page say the same."""
+
+import inspect
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gan_cli import commands
+from gan_cli.build import PLACES, arguments, node_at, resolve
+from gan_cli.check import check
+from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
+from gan_cli.errors import UserError
+from gan_cli.resume import flatten
+
+OPTIONS = [(group, option) for group, options in groups().items() for option in options]
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    register_schemas()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_passes_check(group: str, option: str) -> None:
+    check(composed(f"{group}={option}"), trusted=True)
+
+
+def test_the_groups_of_the_contract_are_there() -> None:
+    assert set(groups()) == {
+        "model", "data", "noise", "loss", "optimizer", "schedule", "experiment",
+    }  # fmt: skip
+
+
+def nodes() -> Iterator[Any]:
+    for group, option in OPTIONS:
+        if group != "experiment":
+            for key in PLACES:
+                if key.split(".")[0] == group:
+                    yield pytest.param(group, option, key, id=f"{option}:{key}")
+
+
+@pytest.mark.parametrize(("group", "option", "key"), list(nodes()))
+def test_yaml_and_constructor_cannot_drift_apart(group: str, option: str, key: str) -> None:
+    node, place = node_at(composed(f"{group}={option}"), key), PLACES[key]
+    target = resolve(node["_target_"], place, trusted=False)
+    parameters = set(inspect.signature(target).parameters) - set(place.supplied)
+    given = set(arguments(node, place))
+    assert given <= parameters
+    if target.__module__.startswith("gan_cli"):
+        assert given == parameters, "every argument has its value in the YAML"
+    assert set(place.own) <= set(node)
+
+
+@pytest.mark.parametrize("name", list(SCHEMAS))
+def test_yaml_and_schema_cannot_drift_apart(name: str) -> None:
+    values = yaml.safe_load((config_dir() / f"{name}.yaml").read_text())
+    keys = set(values) - {"defaults", "hydra"}
+    group_keys = {next(iter(d)) for d in values["defaults"] if isinstance(d, dict)} & set(groups())
+    assert keys | group_keys - {"experiment"} == {field.name for field in fields(SCHEMAS[name])}
+
+
+def test_what_may_be_resumed_exists() -> None:
+    known = set(flatten(composed("data=mnist")))
+    assert known >= RESUMABLE
+
+
+def test_help_page_is_true() -> None:
+    page = commands.train_help()
+    for _, option in OPTIONS:
+        assert re.search(rf"\b{option}\b", page)
+    config = composed()
+    for group, option in commands.DEFAULTS.items():
+        assert config[group] == composed(f"{group}={option}")[group]
+        assert re.search(rf"{group}= +{option}\b", page)
+    keys = re.findall(r"^  ([a-z_.]+)=[A-Z_]+  .*?(?:\((.+)\))?$", page, re.MULTILINE)
+    assert len(keys) == 10
+    flat = flatten(composed("data=mnist"))
+    for key, default in keys:
+        assert key in flat
+        if re.fullmatch(r"[\d.]+|auto", default):
+            assert str(flat[key]) == default
+    assert all(key in flatten(composed("data=mnist")) for key in ("optimizer.lr_d", "data.root"))
+
+
+@pytest.mark.parametrize("page", [commands.train_help(), commands.SAMPLE_HELP])
+def test_help_fits_a_terminal(page: str) -> None:
+    assert max(map(len, page.splitlines())) <= 80
+
+
+def test_sample_help_is_true() -> None:
+    values = yaml.safe_load((config_dir() / "sample.yaml").read_text())
+    keys = re.findall(r"^  ([a-z_]+)=[A-Z]+  ", commands.SAMPLE_HELP, re.MULTILINE)
+    assert set(keys) == set(values) - {"defaults", "hydra", "debug"}
+
+
+def test_all_problems_are_reported_together() -> None:
+    config = composed(
+        "k=0", "noise=uniform", "noise.dim=0", "noise.low=2", "steps=-5", "data.batch_size=0",
+        "optimizer.lr=0", "model.generator.activation=relo", "model.discriminator.dropout=high",
+        "device=cuda:99", "precision=fp8", "data.image_size=[8]", "seed=-1", "name='a/../b'",
+    )  # fmt: skip
+    with pytest.raises(UserError) as error:
+        check(config, trusted=True)
+    message = str(error.value)
+    for part in (
+        "k=0: must be at least 1", "noise.dim=0", "noise.low=2", "steps=-5", "data.batch_size=0",
+        "optimizer.lr=0", "model.generator.activation=relo: must be one of relu",
+        "model.discriminator.dropout=high: must be float", "device=cuda:99", "precision=fp8",
+        "data.image_size=[8]", "seed=-1", "name=a/../b",
+    ):  # fmt: skip
+        assert part in message
+
+
+def test_network_problems_come_with_their_key() -> None:
+    config = composed("model.generator.hidden=[8,0]", "model.discriminator.dropout_input=1.0")
+    with pytest.raises(UserError) as error:
+        check(config, trusted=True)
+    assert "model.generator.hidden=[8, 0]" in str(error.value)
+    assert "model.discriminator.dropout_input=1.0" in str(error.value)
+
+
+def test_unknown_and_missing_arguments() -> None:
+    config = composed("+noise.stdd=2", "~data.batch_size")
+    del config["loss"]["_target_"]
+    with pytest.raises(UserError) as error:
+        check(config, trusted=True)
+    assert "noise.stdd=2: Normal has no such argument" in str(error.value)
+    assert "Did you mean std?" in str(error.value)
+    assert "data.batch_size=None" in str(error.value)
+    assert "loss: needs a _target_" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "note"),
+    [
+        (["noise=spherical", "noise.dim=1"], "draws only -1 and +1"),
+        (["schedule=cosine", "schedule.decay_steps=10", "steps=20"], "nothing is learned after"),
+        (["deterministic=true", "device=cpu"], "no effect on the CPU"),
+        (["optimizer.lr_d=0.1", "optimizer.lr_g=0.2"], "optimizer.lr has no effect"),
+    ],
+)
+def test_settings_without_effect_are_said(override: list[str], note: str) -> None:
+    assert any(note in text for text in check(composed(*override), trusted=True))
+    assert check(composed(), trusted=True) == []
+
+
+TARGETS = [
+    "os.system",
+    "torch.utils.collect_env.run",
+    "torch.hub.load",
+    "torch.load",
+    "torch.utils.cpp_extension.load_inline",
+    "torch.multiprocessing.spawn",
+    "subprocess.Popen",
+    "torch.nn.Linear",  # a class to be trusted, but no noise prior
+    "gan_cli.losses.NonSaturating",
+    "gan_cli.build.importlib.import_module",
+    "nowhere.Nothing",
+    "",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_only_fitting_classes_may_be_named(target: str) -> None:
+    config = composed()
+    config["noise"]["_target_"] = target
+    for trusted in (True, False):
+        with pytest.raises(UserError, match="_target_"):
+            check(config, trusted=trusted)
+
+
+def test_untrusted_modules_are_not_even_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bomb.py").write_text("raise SystemExit('ran')\n")
+    config = composed()
+    config["noise"]["_target_"] = "bomb.Noise"
+    with pytest.raises(UserError, match="trust_checkpoint=true"):
+        check(config, trusted=False)
+
+
+def test_defaults() -> None:
+    config = composed()
+    assert config["optimizer"]["lr"] == 0.001
+    assert config["optimizer"]["betas"] == [0.5, 0.999]
+    assert (composed("noise=uniform")["noise"]["low"], config["k"]) == (-1.0, 1)
+
+
+@pytest.mark.parametrize("data", groups()["data"])
+def test_steps_default_depends_on_the_data(data: str) -> None:
+    table = composed()["model"]["steps"]
+    assert composed(f"data={data}")["steps"] == table.get(data, table["other"])
+    assert composed(f"data={data}", "steps=7")["steps"] == 7
+
+
+def test_typed_roots() -> None:
+    for loss, noise in itertools.product(groups()["loss"], groups()["noise"]):
+        assert isinstance(composed(f"loss={loss}", f"noise={noise}")["k"], int)
