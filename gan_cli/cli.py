@@ -85,8 +85,9 @@ class App:
 
         def job(config: DictConfig) -> None:
             try:
-                plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
-                assert isinstance(plain, dict)
+                container = OmegaConf.to_container(config, resolve=True)
+                assert isinstance(container, dict)
+                plain = {str(key): value for key, value in container.items()}
                 self._require_all_keys(plain)
                 codes.append(self.task(plain, given_keys(HydraConfig.get().overrides.task)))
             except Exception as error:  # noqa: BLE001  (raised below, past Hydra's own report)
@@ -99,11 +100,11 @@ class App:
             raise failures[0]
         return max(codes, default=0)
 
-    def _require_all_keys(self, config: dict[Any, Any]) -> None:
+    def _require_all_keys(self, config: dict[str, Any]) -> None:
         known = field_names(self.config)
         for key in config:
             if key not in known:
-                raise UserError(f"{key}: no such key. {choices(str(key), known)}")
+                raise UserError(f"{key}: no such key. {choices(key, known)}")
         missing = [key for key in known if config.get(key, "???") == "???"]
         if missing:
             key = missing[0]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Picture = np.ndarray  # uint8, (height, width, 3)
 
-SHORT_SIDE = 32  # smaller images are enlarged, so that a person can see them
+SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
 REAL, FAKE = "#9aa0a6", "#d1495b"
 
 
@@ -49,7 +49,7 @@ def to_bytes(samples: Tensor, spec: DataSpec) -> Tensor:
 def sheet(images: Tensor, *, columns: int | None = None, gap: int = 2) -> Picture:
     """Images (n, 3, height, width) on a near-square grid, row by row, on gray.
 
-    Images with a side under 32 pixels are enlarged by a whole number, without smoothing.
+    Images with a side under 48 pixels are enlarged by a whole number, without smoothing.
     """
     zoom = math.ceil(SHORT_SIDE / min(images.shape[2:]))
     images = images.repeat_interleave(zoom, dim=2).repeat_interleave(zoom, dim=3)
@@ -83,12 +83,15 @@ def plot_points(samples: Tensor, real: Tensor) -> Picture:
 
 
 def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:
-    low, high = _limits(real)
-    bins = np.linspace(low, high, 101).tolist()
-    axes.hist(real[:, 0].numpy(), bins, density=True, color=REAL, label="real")
-    axes.hist(
-        samples[:, 0].numpy(), bins, density=True, histtype="step", color=FAKE, label="generated"
-    )
+    edges = np.linspace(*_limits(real), 101)
+    # Heights by hand: samples that all lie outside the range must not divide by zero.
+    for points, filled, color, label in (
+        (real, True, REAL, "real"),
+        (samples, False, FAKE, "generated"),
+    ):
+        counts, _ = np.histogram(points[:, 0].numpy(), edges)
+        heights = counts / (len(points) * np.diff(edges))
+        axes.stairs(heights, edges, fill=filled, color=color, label=label)
     axes.set_xlabel("x")
     axes.set_ylabel("density")
 

@@ -34,7 +34,7 @@ def modules() -> dict[str, Path]:
 
 
 def top(module: str) -> str:
-    return "gan_cli" if module == "__init__" else module.split(".")[0]
+    return "gan_cli" if module == "__init__" else module.split(".", maxsplit=1)[0]
 
 
 def imports(path: Path, *, at_start: bool) -> set[str]:

@@ -40,7 +40,9 @@ class Spy(GAN):
     """Notes each call: whose turn, which data, and how many fakes were drawn."""
 
     def __init__(self) -> None:
-        super().__init__(Network(3, 2), Network(2, 1), noise=Normal(3, std=1.0), loss=NonSaturating())
+        super().__init__(
+            Network(3, 2), Network(2, 1), noise=Normal(3, std=1.0), loss=NonSaturating()
+        )
         self.calls: list[tuple[str, Tensor]] = []
         self.drawn: list[Tensor] = []
         self.seed_noise(0, device=CPU)
@@ -205,7 +207,11 @@ def test_nothing_depends_on_steps() -> None:
     run(resumed, 6)
     for key, value in whole.game.state_dict().items():
         other = resumed.game.state_dict()[key]
-        assert torch.equal(value["rng"], other["rng"]) if key == "_extra_state" else torch.equal(value, other)
+        assert (
+            torch.equal(value["rng"], other["rng"])
+            if key == "_extra_state"
+            else torch.equal(value, other)
+        )
 
 
 def test_stopping() -> None:

@@ -11,9 +11,7 @@ SHAPES = [(1, 28, 28), (3, 5, 9), (4, 1, 1), (1,), (2,), (50,)]
 
 
 def make(spec: DataSpec, activation: Activation, dim: int = 3) -> tuple[Generator, Discriminator]:
-    g = Generator(
-        dim, spec, hidden=[8, 6], activation=activation, maxout_pieces=None, dropout=0.0
-    )
+    g = Generator(dim, spec, hidden=[8, 6], activation=activation, maxout_pieces=None, dropout=0.0)
     d = Discriminator(
         spec,
         hidden=[7],

@@ -82,4 +82,6 @@ def test_schedules() -> None:
 def test_seeds_of_different_purposes_differ() -> None:
     seeds = {derive_seed(seed, purpose, i) for seed in range(5) for purpose in "ab" for i in (1, 2)}
     assert len(seeds) == 20
-    assert derive_seed(0, "noise") == 6667201576106393138  # pinned: a change breaks every resumed run
+    assert (
+        derive_seed(0, "noise") == 6667201576106393138
+    )  # pinned: a change breaks every resumed run

@@ -169,7 +169,7 @@ def test_what_would_be_another_run_is_refused(cli: Cli, override: str) -> None:
     assert cli(*SETTINGS, "steps=3").code == 0
     result = cli("resume=outputs/vanilla-digits-1", "steps=6", override)
     assert result.code == 2
-    assert override.split("=")[0] in result.err
+    assert override.split("=", maxsplit=1)[0] in result.err
     assert "init_from=outputs/vanilla-digits-1" in result.err
 
 
@@ -237,14 +237,19 @@ def test_an_older_checkpoint_starts_a_new_run(cli: Cli) -> None:
     result = cli(f"resume={whole}/checkpoints/step_00000010.pt", "name=branch")
     assert result.code == 0
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
-    states = [checkpoint.read(Path(f"outputs/{r}/checkpoints/step_00000022.pt")) for r in ("whole", "branch")]
+    states = [
+        checkpoint.read(Path(f"outputs/{r}/checkpoints/step_00000022.pt"))
+        for r in ("whole", "branch")
+    ]
     assert_equal(states[0]["session"], states[1]["session"])
     assert metrics(Path("outputs/branch")) == [m for m in metrics(whole) if m["step"] > 10]
 
 
 def test_init_from_takes_the_weights_alone(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=9", "name=old").code == 0
-    result = cli(*SETTINGS, "steps=3", "name=new", "init_from=outputs/old", "seed=4", "optimizer.lr=1e-9")
+    result = cli(
+        *SETTINGS, "steps=3", "name=new", "init_from=outputs/old", "seed=4", "optimizer.lr=1e-9"
+    )
     assert result.code == 0
     old, new = (load(f"outputs/{name}").game.state_dict() for name in ("old", "new"))
     for key in old:

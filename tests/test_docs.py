@@ -1,0 +1,105 @@
+"""Every command in the README and docs runs; every file the docs show is used as shown."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gan_cli import commands
+from tests.conftest import Cli
+
+ROOT = Path(__file__).parent.parent
+APPS = {"gan-train": commands.TRAIN, "gan-sample": commands.SAMPLE}
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def run_commands(cli: Cli, document: str) -> int:
+    """Run each `gan-...` line with steps=2 (resumed: 2 more than the run has)."""
+    count = 0
+    for line in "".join(blocks(document, "bash")).splitlines():
+        words = shlex.split(line, comments=True)
+        if not words or words[0] not in APPS:
+            continue
+        count += 1
+        arguments = [word for word in words[1:] if not word.startswith("steps=")]
+        if words[0] == "gan-train":
+            resumed = any(word.startswith("resume=") for word in words)
+            arguments.append("steps=4" if resumed else "steps=2")
+        result = cli(*arguments, app=APPS[words[0]])
+        assert result.code == 0, f"{line}: {result.err}"
+    return count
+
+
+def test_readme_commands_run(cli: Cli, mnist_root: Path) -> None:
+    mnist_root.rename("data")
+    assert run_commands(cli, "README.md") >= 10
+
+
+def test_readme_python_runs(cli: Cli) -> None:
+    assert cli("steps=2").code == 0
+    (code,) = blocks("README.md", "python")
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["x"].shape == (16, 1, 8, 8)  # type: ignore[attr-defined]
+
+
+def test_help_examples_run(cli: Cli, mnist_root: Path) -> None:
+    mnist_root.rename("data")
+    for page, app in (
+        (commands.train_help(), commands.TRAIN),
+        (commands.SAMPLE_HELP, commands.SAMPLE),
+    ):
+        examples = page.partition("examples\n")[2].partition("\n\n")[0].strip().splitlines()
+        assert len(examples) >= 3
+        for example in examples:
+            words = [w for w in shlex.split(example)[1:] if not w.startswith("steps=")]
+            steps = [] if app is commands.SAMPLE else [f"steps={4 if 'resume' in example else 2}"]
+            result = cli(*words, *steps, app=app)
+            assert result.code == 0, result.err
+
+
+def test_extending_works_as_written(cli: Cli) -> None:
+    text = (ROOT / "docs/extending.md").read_text()
+    files = re.findall(r"`([\w/]+\.\w+)`[^`\n]*:\n\n```\w+\n(.*?)```", text, re.DOTALL)
+    assert len(files) == 3
+    for name, content in files:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(content)
+    assert run_commands(cli, "docs/extending.md") == 4
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_and_pictures_exist(document: str) -> None:
+    base = (ROOT / document).parent
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (ROOT / document).read_text()):
+        assert (base / target).exists(), target
+
+
+def test_readme_names_every_option_and_resumable_key() -> None:
+    from gan_cli.config import RESUMABLE, groups
+
+    text = (ROOT / "README.md").read_text()
+    for group, options in groups().items():
+        if group != "experiment":
+            assert all(f"`{option}`" in text for option in options), group
+    assert all(f"`{key}`" in text for key in RESUMABLE if not key.endswith("_every")), RESUMABLE
+
+
+def test_make_help_lists_the_targets() -> None:
+    import subprocess
+
+    if shutil.which("make") is None:
+        pytest.fail("make is needed for the README's commands")
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
+    )
+    for target in ("demo", "test", "lint", "types"):
+        assert re.search(rf"^{target}\s+\w+", done.stdout, re.MULTILINE)

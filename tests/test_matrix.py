@@ -1,0 +1,95 @@
+"""Each loss x each prior x k, on images and points, trains a few steps; and from a wheel."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gan_cli.config import groups
+from tests.conftest import Cli
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["steps=3", "log_every=3", "sample_every=0", "data.batch_size=16"]
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("noise", groups()["noise"])
+@pytest.mark.parametrize("loss", groups()["loss"])
+@pytest.mark.parametrize(
+    "data",
+    [["data=digits"], ["data=ring"], ["data=gaussian", "noise.dim=1"]],
+    ids=["digits", "ring", "gaussian"],
+)
+def test_every_loss_prior_and_k(cli: Cli, data: list[str], loss: str, noise: str, k: int) -> None:
+    result = cli(*data, f"loss={loss}", f"noise={noise}", f"k={k}", *QUICK)
+    assert result.code == 0, result.err
+    (run,) = Path("outputs").iterdir()
+    (line,) = (run / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 3
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data=grid"],
+        ["data=mixture_1d", "optimizer=sgd"],
+        ["data=gaussian", "data.dim=7"],
+        ["data.image_size=[5,9]", "data.pixel_range=[0,1]", "schedule=cosine"],
+        ["data.image_size=16", "precision=bf16", "performance=plain", "deterministic=true"],
+        ["data.batch_size=4000"],  # larger than the data set
+        ["model.generator.hidden=[]", "model.discriminator.hidden=[]"],
+        ["max_minutes=1"],
+    ],
+    ids=" ".join,
+)
+def test_more_settings_train(cli: Cli, overrides: list[str]) -> None:
+    result = cli(*QUICK, *overrides)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the compiler warns about much that is not ours
+def test_compiled_turns_train(cli: Cli) -> None:
+    result = cli(*QUICK, "compile=true")
+    assert result.code == 0, result.err
+
+
+def test_a_wheel_works_with_no_checkout_near(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],
+        cwd=ROOT, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = "import sys; from gan_cli import commands; sys.argv[0] = 'gan-train'; commands.train()"
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "steps=2"],
+        cwd=work, env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (work / "outputs/vanilla-digits-1/samples/final.png").is_file()
+    assert (tmp_path / "site/gan_cli/configs/train.yaml").is_file()
+
+
+@pytest.mark.gpu
+def test_cuda_trains_and_resumes_exactly(cli: Cli) -> None:
+    base = ["device=cuda", "deterministic=true", "log_every=2", "precision=fp32"]
+    assert cli(*base, "steps=8", "name=whole").code == 0
+    assert cli(*base, "steps=4", "name=halves").code == 0
+    assert cli("resume=outputs/halves", "steps=8").code == 0
+    whole, halves = (
+        [
+            {k: v for k, v in json.loads(line).items() if k.startswith(("loss", "prob", "grad"))}
+            for line in Path(f"outputs/{name}/metrics.jsonl").read_text().splitlines()
+        ]
+        for name in ("whole", "halves")
+    )
+    assert whole == halves

@@ -1,0 +1,60 @@
+"""Pictures show the samples, in order and in their colours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_cli.pictures import SHORT_SIDE, draw, plot_points, sheet, to_bytes, write_png
+from gan_cli.spec import DataSpec
+
+
+@pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0)])
+def test_bytes_fill_0_to_255(value_range: tuple[float, float]) -> None:
+    low, high = value_range
+    x = torch.tensor([low, (low + high) / 2, high]).view(3, 1, 1, 1)
+    pixels = to_bytes(x, DataSpec((1, 1, 1), value_range))
+    assert pixels.shape == (3, 3, 1, 1)
+    assert pixels[:, 0].flatten().tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"), [(1, [7, 7, 7]), (2, [7, 7, 7]), (3, [7, 8, 9]), (4, [7, 8, 9])]
+)
+def test_any_number_of_channels_becomes_rgb(channels: int, expected: list[int]) -> None:
+    x = torch.tensor([7, 8, 9, 10]).float()[:channels].view(1, channels, 1, 1) / 255
+    pixels = to_bytes(x, DataSpec((channels, 1, 1), (0.0, 1.0)))
+    assert pixels.flatten().tolist() == expected
+
+
+def test_sheet_places_images_row_by_row_and_enlarges_small_ones() -> None:
+    images = torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1).expand(6, 3, 8, 16) * 40
+    picture = sheet(images, columns=3, gap=2)
+    zoom = SHORT_SIDE // 8
+    height, width = 8 * zoom, 16 * zoom
+    assert picture.shape == (2 * (height + 2) + 2, 3 * (width + 2) + 2, 3)
+    for index in range(6):
+        row, column = divmod(index, 3)
+        top, left = 2 + row * (height + 2), 2 + column * (width + 2)
+        tile = picture[top : top + height, left : left + width]
+        assert (tile == 40 * index).all()
+
+
+def test_png_holds_the_picture(tmp_path: Path) -> None:
+    spec = DataSpec((3, 50, 60), (-1.0, 1.0))
+    picture = draw(torch.rand(5, 3, 50, 60), spec, real=torch.empty(0))
+    write_png(tmp_path / "x.png", picture)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), picture)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_points_are_plotted_the_same_every_time(dim: int) -> None:
+    samples, real = torch.randn(50, dim), torch.randn(60, dim)
+    picture = plot_points(samples, real)
+    assert picture.shape == (500, 500, 3)
+    assert np.array_equal(picture, plot_points(samples, real))
+    assert not np.array_equal(picture, plot_points(samples + 1, real))
+    plot_points(samples + 1e6, real)  # all outside the picture
