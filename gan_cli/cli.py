@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gan_cli import __version__
+from gan_cli import __version__, sweep
 from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
 from gan_cli.errors import GanTrainError, UserError, nearest
 from gan_cli.shell import hydra_value
 
 #: What runs: the resolved config and the keys given on the command line -> exit code.
 Task = Callable[[dict[str, Any], list[str]], int]
+OUTPUT_DIR = "outputs"  # as in configs/train.yaml; a sweep's folder is claimed before composing
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -82,6 +83,9 @@ class App:
         register_schemas()
         codes: list[int] = []
         failures: list[Exception] = []
+        sweeping = sweep.is_sweep(sys.argv)
+        if sweeping:
+            sys.argv[1:] = sweep.sweep_arguments(sys.argv[1:], output_dir=OUTPUT_DIR)
 
         def job(config: DictConfig) -> None:
             try:
@@ -89,13 +93,23 @@ class App:
                 assert isinstance(container, dict)
                 plain = {str(key): value for key, value in container.items()}
                 self._require_all_keys(plain)
+                if sweeping:
+                    plain["name"] = sweep.job_name(HydraConfig.get())
                 codes.append(self.task(plain, given_keys(HydraConfig.get().overrides.task)))
-            except Exception as error:  # noqa: BLE001  (raised below, past Hydra's own report)
+            except Exception as error:  # noqa: BLE001
+                # Kept for below: Hydra would print a report of its own, and end a sweep.
                 failures.append(error)
+                if sweeping:
+                    report(self.name, f"{plain['name']}: {error}", 1, debug=plain["debug"])
+                    if not isinstance(error, GanTrainError):
+                        traceback.print_exc()
 
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=self.config)(
             job
         )()
+        if sweeping and failures:
+            jobs = len(failures) + len(codes)
+            raise GanTrainError(f"{len(failures)} of {jobs} jobs of the sweep failed, see above.")
         if failures:
             raise failures[0]
         return max(codes, default=0)

@@ -20,6 +20,7 @@ from gan_cli import checkpoint, environment, resume, rundir
 from gan_cli.build import build_session, foreign_targets, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
+from gan_cli.config import RESUMABLE
 from gan_cli.data.base import Dataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
@@ -31,6 +32,7 @@ from gan_cli.shell import command, program
 from gan_cli.stopping import StopRequest
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
+NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
 
 
@@ -299,12 +301,21 @@ def what_next(config: Config, directory: Path, picture: Path, step: int) -> str:
 
 
 def tensorboard_settings(config: Config) -> dict[str, object]:
-    """The config as TensorBoard's HPARAMS tab takes it: flat, of numbers, flags and text."""
-    flat = resume.flatten(config)
+    """What was trained as TensorBoard's HPARAMS tab takes it: flat, of numbers, flags and text."""
+    skipped = RESUMABLE | resume.STARTING | {"name", "output_dir", "init_from"}
+    flat = {
+        key: value
+        for key, value in resume.flatten(config).items()
+        if key not in skipped and value is not None and not key.startswith(NOT_SETTINGS)
+    }
     return {
-        key: value if isinstance(value, bool | int | float | str) else str(value)
+        # The class is what tells the options of a group apart.
+        key.removesuffix("._target_"): value
+        if isinstance(value, bool | int | float)
+        else str(value).rpartition(".")[2]
+        if key.endswith("._target_")
+        else str(value)
         for key, value in flat.items()
-        if value is not None and not key.startswith(("model.steps.", "model.presets."))
     }
 
 

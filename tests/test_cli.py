@@ -281,3 +281,28 @@ def test_a_closed_locale_does_not_matter(tmp_path: Path) -> None:
         env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sweep_names_its_jobs_and_survives_a_failed_one(cli: Cli) -> None:
+    sweep = ["-m", "noise=uniform", "noise.dim=5", "noise.low=-1,2", "seed=1,2", *FAST]
+    result = cli(*sweep, "model.generator.hidden=[4,3]", "name=mine")
+    assert result.code == 1  # low=2 lies above high=1
+    assert "mine/noise.low-2_seed-1: noise.low=2" in result.err
+    assert "2 of 4 jobs of the sweep failed" in result.err
+    made = {str(path.parent) for path in Path("outputs").rglob("metrics.jsonl")}
+    assert made == {"outputs/mine/noise.low--1_seed-1", "outputs/mine/noise.low--1_seed-2"}
+    assert cli("resume=outputs/mine/noise.low--1_seed-2", "steps=4").code == 0
+    assert cli("-m", "model.generator.hidden=[4],[5,6]", *FAST).code == 0
+    assert {path.name for path in Path("outputs/sweep-1").iterdir() if path.is_dir()} == {
+        "model.generator.hidden-4",
+        "model.generator.hidden-5-6",
+    }
+    assert {path.name for path in Path.cwd().iterdir()} == {"outputs"}
+
+
+def test_a_sweep_can_be_run_again(cli: Cli) -> None:
+    sweep = ["-m", "seed=1,2", "name=mine", "resume=auto", *FAST]
+    assert cli(*sweep).code == 0
+    again = cli(*sweep)
+    assert again.code == 0
+    assert again.out.count("finished") == 2

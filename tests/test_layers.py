@@ -18,7 +18,7 @@ LEVELS = {
     "shell": 0, "stopping": 0, "device": 0, "environment": 0,
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "checkpoint": 1, "rundir": 2, "runlog": 2,
     "loop": 2,
-    "config": 3, "build": 3, "check": 4, "resume": 4, "cli": 4,
+    "config": 3, "build": 3, "sweep": 3, "check": 4, "resume": 4, "cli": 4,
     "train": 5, "sample": 5,
     "commands": 6,
 }  # fmt: skip
