@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
-from gan_cli.data.base import Dataset, DataSource
-from gan_cli.data.batches import Batches
+from gan_cli.data.base import Dataset, DataSource, Progress
+from gan_cli.data.batches import make_batches
 from gan_cli.errors import UserError, list_problems
 from gan_cli.games.base import Game
 from gan_cli.loop import Player, Session
@@ -48,7 +48,7 @@ class Place:
 
 
 PLACES: dict[str, Place] = {
-    "data": Place(DataSource, own=("name", "kind", "batch_size")),
+    "data": Place(DataSource, own=("name", "kind", "validation", "batch_size")),
     "noise": Place(Noise),
     "loss": Place(Loss),
     "optimizer": Place(torch.optim.Optimizer, supplied=("params",), own=("lr_d", "lr_g")),
@@ -178,10 +178,20 @@ def vet_targets(config: Node, *, trusted: bool) -> None:
         raise UserError(list_problems(problems, where="the checkpoint's configuration"))
 
 
-def load_data(config: Node) -> Dataset:
-    """Load the configured data."""
+def load_data(
+    config: Node,
+    *,
+    part: Literal["train", "validation"] = "train",
+    progress: Progress = lambda *_: None,
+) -> Dataset:
+    """Load the configured data, without or only with what `data.validation` holds out."""
     source = cast("DataSource", make(config, "data"))
-    return source.load(seed=config["seed"])
+    dataset = source.load(seed=config["seed"], progress=progress)
+    held_out = config["data"]["validation"]
+    if part == "train" and not held_out:
+        return dataset
+    train, validation = dataset.split(held_out, mixed=source.ordered)
+    return train if part == "train" else validation
 
 
 def build_game(config: Node, spec: DataSpec, device: torch.device) -> Game:
@@ -233,7 +243,9 @@ def build_session(config: Node, dataset: Dataset, device: torch.device) -> Sessi
         "d": build_optimizer(config, "d", game.discriminators.parameters()),
         "g": build_optimizer(config, "g", game.generators.parameters()),
     }
-    batches = Batches(dataset, config["data"]["batch_size"], seed=config["seed"], device=device)
+    batches = make_batches(
+        dataset, config["data"]["batch_size"], seed=config["seed"], device=device
+    )
     return Session(
         game=game,
         optimizers=optimizers,

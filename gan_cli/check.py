@@ -86,6 +86,9 @@ def check_numbers(config: Node) -> list[str]:
     batch_size = config["data"].get("batch_size")
     if not is_integer(batch_size) or batch_size < 1:
         problems.append(f"data.batch_size={batch_size}: must be a whole number, at least 1")
+    validation = config["data"].get("validation")
+    if not is_integer(validation) or validation < 0:
+        problems.append(f"data.validation={validation}: must be a whole number, at least 0")
     for key in ("lr", "lr_d", "lr_g"):
         rate = config["optimizer"].get(key)
         if not (rate is None and key != "lr") and not is_positive(rate):
@@ -178,7 +181,11 @@ def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> N
     """Let the networks' constructors check their arguments, without memory or random numbers."""
     if problems or not {"data", "noise"} <= made.keys():
         return
-    known = {"noise_dim": made["noise"].dim, "spec": made["data"].spec}
+    try:
+        known = {"noise_dim": made["noise"].dim, "spec": made["data"].spec}
+    except UserError as error:  # the folder that tells the classes is not there
+        problems.append(str(error))
+        return
     for key in ("model.generator", "model.discriminator"):
         node, place = node_at(config, key), PLACES[key]
         if not in_packages(str(node["_target_"])):

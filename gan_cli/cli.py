@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gan_cli import __version__, sweep
+from gan_cli import __version__
 from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
 from gan_cli.errors import GanTrainError, UserError, nearest
 from gan_cli.shell import hydra_value
@@ -83,8 +83,10 @@ class App:
         register_schemas()
         codes: list[int] = []
         failures: list[Exception] = []
-        sweeping = sweep.is_sweep(sys.argv)
+        sweeping = bool({"-m", "--multirun"} & set(sys.argv))
         if sweeping:
+            from gan_cli import sweep
+
             sys.argv[1:] = sweep.sweep_arguments(sys.argv[1:], output_dir=OUTPUT_DIR)
 
         def job(config: DictConfig) -> None:

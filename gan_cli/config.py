@@ -26,6 +26,7 @@ RESUMABLE = frozenset(
         "device",
         "threads",
         "data.root",
+        "data.workers",
         "trust_checkpoint",
         "debug",
     }

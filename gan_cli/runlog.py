@@ -235,6 +235,29 @@ class RunLog:
             print(f"warning: {name} cannot be written: {error}", file=sys.stderr)  # noqa: T201
 
 
+class LoadingBar:
+    """Shows how far loading is: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._bar: Progress | None = None
+        self._printed = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` files are read."""
+        if self._console.is_terminal:
+            if self._bar is None:
+                self._bar = Progress(console=self._console, transient=True)
+                self._bar.add_task(what, total=total)
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=done)
+            if done == total:
+                self._bar.stop()
+        elif time.monotonic() - self._printed > PLAIN_SECONDS:
+            self._printed = time.monotonic()
+            self._console.print(f"{what}: {done} of {total}")
+
+
 def number(value: float) -> str:
     """A number as a person likes to read it."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -133,6 +133,7 @@ def write_grid(model: TrainedModel, samples: Tensor, out: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Points are plotted over the real ones, which are drawn again from the run's seed.
     real = samples if model.spec.is_image else load_data(model.config).values
+    assert isinstance(real, Tensor)
     write_png(path, draw(samples, model.spec, real=real[: len(samples)]))
     return path
 

@@ -10,13 +10,6 @@ from gan_cli.errors import UserError
 from gan_cli.rundir import claim, name_problem
 from gan_cli.shell import hydra_value
 
-FLAGS = ("-m", "--multirun")
-
-
-def is_sweep(arguments: list[str]) -> bool:
-    """Whether the command line asks for a multirun."""
-    return any(flag in arguments for flag in FLAGS)
-
 
 def sweep_arguments(arguments: list[str], *, output_dir: str) -> list[str]:
     """Add what Hydra must know to put each job into `<output_dir>/<sweep name>/<job>/`.

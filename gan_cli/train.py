@@ -22,12 +22,13 @@ from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
 from gan_cli.config import RESUMABLE
 from gan_cli.data.base import Dataset
+from gan_cli.data.batches import StreamedBatches
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
 from gan_cli.loop import Cadence, Player, Session, Turn, train
 from gan_cli.pictures import draw
 from gan_cli.resume import Config, Start
-from gan_cli.runlog import RunLog, system_scalars
+from gan_cli.runlog import LoadingBar, RunLog, system_scalars
 from gan_cli.shell import command, program
 from gan_cli.stopping import StopRequest
 
@@ -44,6 +45,11 @@ class Recorder:
         self.environment: dict[str, str] = {}
         self.saved_step: int | None = None
         self._in_hparams = session.step > 0
+        values = dataset.values
+        #: Real points to plot beside generated ones; empty for images.
+        self.real = (
+            values[:REFERENCE_POINTS] if isinstance(values, torch.Tensor) else torch.empty(0)
+        )
 
     def advance(self, step: int) -> None:
         """Move the progress bar."""
@@ -63,8 +69,7 @@ class Recorder:
 
     def picture(self) -> Any:
         """The preview, drawn."""
-        real = self.dataset.values[:REFERENCE_POINTS]
-        return draw(self.session.game.preview(), self.dataset.spec, real=real)
+        return draw(self.session.game.preview(), self.dataset.spec, real=self.real)
 
     def save(self, step: int) -> None:
         """Write a checkpoint, unless the weights are not finite."""
@@ -111,7 +116,8 @@ def run(config: Config, given: list[str]) -> int:
     device = resolve_device(config["device"])
     set_up_torch(config, device)
     try:
-        dataset = load_data(config)
+        dataset = load_data(config, progress=LoadingBar())
+        notes += dataset.notes
         session = build_session(config, dataset, device)
         if start.state is not None:
             session.load_state_dict(start.state["session"])
@@ -137,6 +143,8 @@ def train_in(start: Start, session: Session, dataset: Dataset, notes: list[str])
     with rundir.lock(directory):
         write_config(directory, config)
         log = RunLog(directory, step=session.step, steps=config["steps"])
+        if isinstance(session.batches, StreamedBatches):
+            session.batches.on_unusable = lambda text: log.say(f"note: {text}")
         recorder = Recorder(log, session, dataset, config)
         recorder.environment = environment.describe(
             session.device, threads=config["threads"], data=dataset.fingerprint()

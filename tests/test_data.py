@@ -19,6 +19,10 @@ from gan_cli.seeding import generator_for
 from tests.conftest import idx_bytes
 
 
+def quiet(*_: object) -> None:
+    pass
+
+
 def mnist(root: Path, *, download: bool = False, size: int = 28) -> MNIST:
     return MNIST(
         variant="MNIST", root=str(root), download=download, image_size=size, pixel_range=(-1, 1)
@@ -28,7 +32,7 @@ def mnist(root: Path, *, download: bool = False, size: int = 28) -> MNIST:
 def test_digits_are_scikit_learns() -> None:
     from sklearn.datasets import load_digits
 
-    data = Digits(image_size=8, pixel_range=(0, 1)).load(seed=0)
+    data = Digits(image_size=8, pixel_range=(0, 1)).load(progress=quiet, seed=0)
     reference = load_digits()
     assert data.values.shape == (1797, 1, 8, 8)
     assert data.values.dtype == torch.uint8
@@ -40,11 +44,11 @@ def test_digits_are_scikit_learns() -> None:
 def test_digits_at_another_size() -> None:
     source = Digits(image_size=[12, 20], pixel_range=(-1, 1))
     assert source.spec.shape == (1, 12, 20)
-    assert source.load(seed=0).values.shape == (1797, 1, 12, 20)
+    assert source.load(progress=quiet, seed=0).values.shape == (1797, 1, 12, 20)
 
 
 def test_mnist_reads_plain_and_gzipped_files_without_network(mnist_root: Path) -> None:
-    data = mnist(mnist_root, download=True).load(seed=0)
+    data = mnist(mnist_root, download=True).load(progress=quiet, seed=0)
     assert data.values.shape == (200, 1, 28, 28)
     assert data.labels is not None
     assert data.labels.shape == (200,)
@@ -56,13 +60,13 @@ def test_mnist_from_a_read_only_root(mnist_root: Path) -> None:
     before = sorted(p.name for p in mnist_root.rglob("*"))
     for folder in [mnist_root, *mnist_root.rglob("*")]:
         folder.chmod(0o555 if folder.is_dir() else 0o444)
-    assert len(mnist(mnist_root).load(seed=0)) == 200
+    assert len(mnist(mnist_root).load(progress=quiet, seed=0)) == 200
     assert sorted(p.name for p in mnist_root.rglob("*")) == before
 
 
 def test_missing_files_say_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        mnist(tmp_path).load(seed=0)
+        mnist(tmp_path).load(progress=quiet, seed=0)
     message = str(error.value)
     for part in (f"data.root={tmp_path}", "train-images-idx3-ubyte", "MNIST/raw", "data=digits"):
         assert part in message
@@ -74,7 +78,7 @@ def test_failed_download_is_one_message(tmp_path: Path, monkeypatch: pytest.Monk
     # Port 9 of this machine: nothing answers, so the real download code meets a real refusal.
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(UserError) as error:
-        mnist(tmp_path, download=True).load(seed=0)
+        mnist(tmp_path, download=True).load(progress=quiet, seed=0)
     assert "the download failed" in str(error.value)
     assert "expected there: train-images-idx3-ubyte" in str(error.value)
 
@@ -90,7 +94,7 @@ def test_download_is_used_when_it_works(
         (root / "MNIST" / "raw").symlink_to(mnist_root / "MNIST" / "raw")
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", fetch)
-    assert len(mnist(tmp_path / "new", download=True).load(seed=0)) == 200
+    assert len(mnist(tmp_path / "new", download=True).load(progress=quiet, seed=0)) == 200
 
 
 @pytest.mark.parametrize(
@@ -112,18 +116,18 @@ def test_images_and_labels_must_be_as_many(mnist_root: Path) -> None:
     raw = mnist_root / "MNIST" / "raw"
     (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(7)))
     with pytest.raises(UserError, match="200 images but 7 labels"):
-        mnist(mnist_root).load(seed=0)
+        mnist(mnist_root).load(progress=quiet, seed=0)
 
 
 def test_fingerprint_notices_a_change(mnist_root: Path) -> None:
-    first = mnist(mnist_root).load(seed=0)
-    again = mnist(mnist_root).load(seed=0)
+    first = mnist(mnist_root).load(progress=quiet, seed=0)
+    again = mnist(mnist_root).load(progress=quiet, seed=0)
     assert first.fingerprint() == again.fingerprint()
     again.values[0, 0, 0, 0] += 1
     assert first.fingerprint() != again.fingerprint()
     assert first.labels is not None
     first.labels[3] += 1
-    assert first.fingerprint() != mnist(mnist_root).load(seed=0).fingerprint()
+    assert first.fingerprint() != mnist(mnist_root).load(progress=quiet, seed=0).fingerprint()
 
 
 def test_resize_keeps_means_and_constants() -> None:
@@ -145,11 +149,11 @@ POINTS: list[tuple[DataSource, int]] = [
 
 @pytest.mark.parametrize(("source", "dim"), POINTS, ids=lambda x: type(x).__name__)
 def test_points_are_seeded_draws_of_their_density(source: DataSource, dim: int) -> None:
-    data = source.load(seed=1)
+    data = source.load(progress=quiet, seed=1)
     assert data.values.shape == (2000, dim)
     assert data.values.dtype == torch.float32
-    assert torch.equal(data.values, source.load(seed=1).values)
-    assert not torch.equal(data.values, source.load(seed=2).values)
+    assert torch.equal(data.values, source.load(progress=quiet, seed=1).values)
+    assert not torch.equal(data.values, source.load(progress=quiet, seed=2).values)
     assert data.density is not None
     assert source.spec.value_range is None
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.data.base import Dataset
-from gan_cli.data.batches import Batches
+from gan_cli.data.batches import MemoryBatches
 from gan_cli.errors import DivergedError
 from gan_cli.games.base import Scalars, evaluating
 from gan_cli.games.gan import GAN
@@ -96,7 +96,7 @@ def session(schedule: Schedule | None = None) -> Session:
         game=game,
         optimizers=optimizers,
         schedule=schedule or Constant(),
-        batches=Batches(data, 8, seed=0, device=CPU),
+        batches=MemoryBatches(data, 8, seed=0, device=CPU),
         device=CPU,
     )
 

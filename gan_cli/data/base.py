@@ -1,35 +1,74 @@
-"""What a data source promises, and what it loads: one tensor in memory."""
+"""What a data source promises, and what it loads."""
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from gan_cli.data.augment import Augment
 from gan_cli.density import GaussianMixture
+from gan_cli.errors import UserError
+from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec
+
+#: Called with (what, done, total) while something takes long.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Images that stay in their files and are decoded when drawn.
+
+    Attributes:
+        paths: the files.
+        read: decodes one, uint8 (C, H, W).
+        workers: decoding processes; 0: in this process.
+    """
+
+    paths: list[Path]
+    read: Callable[[Path], np.ndarray]
+    workers: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All data in memory.
+    """All data, in memory or in files.
 
     Attributes:
-        values: uint8 images (N, channels, height, width), or float32 points (N, n).
+        values: uint8 images (N, C, H, W), which may be mapped from a file; float32 points
+            (N, n); or image files.
         labels: int64 (N,), or None.
         spec: shape, range and classes as networks see them.
         density: p_data, where it is known in closed form.
+        augment: what is done to each datum anew in every epoch.
+        rows: which of the N are part of this data set, int64; None: all.
+        class_names: names of the labels, where they have any.
+        identity: fingerprint, where one is known without reading all values.
+        notes: what the user should know of how the data were loaded.
     """
 
-    values: Tensor
+    values: Tensor | FileImages
     labels: Tensor | None
     spec: DataSpec
     density: GaussianMixture | None = None
+    augment: Augment | None = None
+    rows: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    identity: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values) if self.rows is None else len(self.rows)
 
     def to_range(self, values: Tensor) -> Tensor:
         """uint8 0..255 -> float32 in the data's range; points as they are."""
@@ -38,8 +77,30 @@ class Dataset:
         low, high = self.spec.value_range
         return values.float().mul_((high - low) / 255.0).add_(low)
 
+    def split(self, held_out: int, *, mixed: bool) -> tuple[Dataset, Dataset]:
+        """This data set without `held_out` data, and those.
+
+        Args:
+            held_out: how many.
+            mixed: choose them at random (the same for all seeds), for data that lie class by
+                class; else the last ones, as the 2014 paper did with MNIST.
+
+        Raises:
+            UserError: nothing would be left.
+        """
+        n = len(self)
+        if held_out >= n:
+            raise UserError(f"data.validation={held_out}: there are only {n} data. Hold out fewer.")
+        order = torch.arange(n)
+        if mixed:
+            order = torch.randperm(n, generator=generator_for(0, "validation"))
+        kept, held = order[: n - held_out].sort()[0], order[n - held_out :].sort()[0]
+        return replace(self, rows=kept), replace(self, rows=held, augment=None)
+
     def fingerprint(self) -> str:
         """Hash of all values and labels, to notice data that changed between two sessions."""
+        if self.identity is not None or isinstance(self.values, FileImages):
+            return str(self.identity)
         digest = hashlib.sha256(self.values.cpu().contiguous().numpy().tobytes())
         if self.labels is not None:
             digest.update(self.labels.cpu().contiguous().numpy().tobytes())
@@ -49,17 +110,21 @@ class Dataset:
 class DataSource(ABC):
     """A data set as configured. Making one checks its settings and touches no file."""
 
+    #: The data lie in an order that a held-out part must not follow (class by class, say).
+    ordered = False
+
     @property
     @abstractmethod
     def spec(self) -> DataSpec:
-        """Shape, range and classes, known before anything is loaded."""
+        """Shape, range and classes; of the files, at most their names are looked at."""
 
     @abstractmethod
-    def load(self, *, seed: int) -> Dataset:
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
         """Read or draw the data.
 
         Args:
             seed: the run's seed, for sources that draw their data.
+            progress: told how far it is, for sources that take long.
 
         Raises:
             gan_cli.errors.UserError: files are missing or damaged; says which, and what to do.

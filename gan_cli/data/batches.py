@@ -1,22 +1,40 @@
 """Minibatches: shuffled epochs joined end to end, cut into batches of exactly m.
 
-The order is a function of (seed, epoch), so any batch can be reached directly. No datum is
-left out, every batch is full, and a data set smaller than a batch just spans several epochs.
+The order is a function of (seed, epoch) and each crop or flip one of (seed, epoch, index), so any
+batch can be reached directly. No datum is left out, every batch is full, and a data set smaller
+than a batch just spans several epochs.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
-from gan_cli.data.base import Dataset
+from gan_cli.data.base import Dataset, FileImages
+from gan_cli.data.decode import UnusableImageError
 from gan_cli.seeding import generator_for
 from gan_cli.spec import Batch
 
 ROOM = 0.25  # share of the accelerator's free memory that a data set may take
+AHEAD = 4  # batches that each decoding process prepares ahead
 
 
-class Batches:
+@dataclass(frozen=True)
+class Part:
+    """Data of one epoch in a batch: their rows, int64 (n,), and their draws for `augment`."""
+
+    rows: Tensor
+    draws: Tensor | None
+
+
+class Batches(ABC):
     """Endless iterator over batches; its state is the number of the next one."""
 
     def __init__(
@@ -25,40 +43,47 @@ class Batches:
         self.dataset, self.batch_size = dataset, batch_size
         self.seed, self.device = seed, device
         self.next_batch = 0
-        home = device if has_room(dataset.values, device) else torch.device("cpu")
-        self.values = dataset.values.to(home)
-        self.labels = None if dataset.labels is None else dataset.labels.to(home)
-        self._order: tuple[int, Tensor] | None = None
+        self._epoch: tuple[int, Part] | None = None
 
     def __iter__(self) -> Batches:
         return self
 
     def __next__(self) -> Batch:
-        indices = self.indices(self.next_batch)
+        values, labels = self.fetch(self.next_batch)
         self.next_batch += 1
-        values = self.values.index_select(0, indices).to(self.device)
-        labels = None if self.labels is None else self.labels.index_select(0, indices)
-        return Batch(
-            self.dataset.to_range(values), None if labels is None else labels.to(self.device)
-        )
+        return Batch(self.dataset.to_range(values), labels)
 
-    def indices(self, number: int) -> Tensor:
-        """Which data form batch `number`, int64 (batch_size,)."""
-        parts, position, missing = [], number * self.batch_size, self.batch_size
+    @abstractmethod
+    def fetch(self, number: int) -> tuple[Tensor, Tensor | None]:
+        """Stored values and labels of batch `number`, on the device."""
+
+    def parts(self, number: int) -> list[Part]:
+        """Which data form batch `number`, epoch by epoch."""
+        found, position, missing = [], number * self.batch_size, self.batch_size
         while missing:
             epoch, offset = divmod(position, len(self.dataset))
-            part = self.order(epoch)[offset : offset + missing]
-            parts.append(part)
-            position, missing = position + len(part), missing - len(part)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+            whole = self.epoch(epoch)
+            rows = whole.rows[offset : offset + missing]
+            draws = None if whole.draws is None else whole.draws[offset : offset + missing]
+            found.append(Part(rows, draws))
+            position, missing = position + len(rows), missing - len(rows)
+        return found
 
-    def order(self, epoch: int) -> Tensor:
-        """The permutation of all data in `epoch`, a function of (seed, epoch)."""
-        if self._order is None or self._order[0] != epoch:
-            generator = generator_for(self.seed, "order", epoch)
-            order = torch.randperm(len(self.dataset), generator=generator)
-            self._order = (epoch, order.to(self.values.device))
-        return self._order[1]
+    def epoch(self, epoch: int) -> Part:
+        """All data of one epoch in order, a function of (seed, epoch)."""
+        if self._epoch is None or self._epoch[0] != epoch:
+            n, augment = len(self.dataset), self.dataset.augment
+            order = torch.randperm(n, generator=generator_for(self.seed, "order", epoch))
+            draws = None
+            if augment is not None:
+                draws = augment.draws(n, seed=self.seed, epoch=epoch)[order]
+            rows = order if self.dataset.rows is None else self.dataset.rows[order]
+            self._epoch = (epoch, self.place(Part(rows, draws)))
+        return self._epoch[1]
+
+    def place(self, part: Part) -> Part:
+        """Bring an epoch's order to where it is used."""
+        return part
 
     def state_dict(self) -> dict[str, int]:
         """Where to go on."""
@@ -67,6 +92,122 @@ class Batches:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where `state_dict` was taken."""
         self.next_batch = state["next_batch"]
+
+
+class MemoryBatches(Batches):
+    """Batches gathered by index from one tensor, on the device if that has room."""
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
+    ) -> None:
+        super().__init__(dataset, batch_size, seed=seed, device=device)
+        assert isinstance(dataset.values, Tensor)
+        home = device if has_room(dataset.values, device) else torch.device("cpu")
+        self.values = dataset.values.to(home)
+        self.labels = None if dataset.labels is None else dataset.labels.to(home)
+
+    def place(self, part: Part) -> Part:
+        """Bring the order to the data, once an epoch."""
+        return Part(part.rows.to(self.values.device), part.draws)
+
+    def fetch(self, number: int) -> tuple[Tensor, Tensor | None]:
+        """Gather, then crop and flip."""
+        parts = self.parts(number)
+        rows = joined([part.rows for part in parts])
+        values = self.values.index_select(0, rows).to(self.device)
+        if self.dataset.augment is not None:
+            draws = joined([part.draws for part in parts if part.draws is not None])
+            values = self.dataset.augment.apply(values, draws)
+        labels = None if self.labels is None else self.labels.index_select(0, rows)
+        return values, None if labels is None else labels.to(self.device)
+
+
+class StreamedBatches(Batches):
+    """Batches decoded from files by worker processes, ahead of their use."""
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
+    ) -> None:
+        super().__init__(dataset, batch_size, seed=seed, device=device)
+        #: Told of each file that cannot be used, once.
+        self.on_unusable: Callable[[str], None] = lambda _: None
+        self._unusable: set[int] = set()
+        self._stream: tuple[int, Iterator[tuple[Tensor, Tensor]]] | None = None
+
+    def fetch(self, number: int) -> tuple[Tensor, Tensor | None]:
+        """The next batch of the stream, which is started anew if another one is asked for."""
+        if self._stream is None or self._stream[0] != number:
+            self._stream = (number, self._start(number))
+        values, rows = next(self._stream[1])
+        self._stream = (number + 1, self._stream[1])
+        asked = joined([part.rows for part in self.parts(number)])
+        self._report(asked[asked != rows].tolist())
+        values = values.to(self.device, non_blocking=True)
+        if self.dataset.augment is not None:
+            draws = joined([part.draws for part in self.parts(number) if part.draws is not None])
+            values = self.dataset.augment.apply(values, draws)
+        labels = None if self.dataset.labels is None else self.dataset.labels[rows]
+        return values, None if labels is None else labels.to(self.device)
+
+    def _start(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        files = self.dataset.values
+        assert isinstance(files, FileImages)
+        loader = DataLoader(
+            Decoder(files, self.dataset.rows),
+            batch_sampler=self._rows_from(number),
+            num_workers=files.workers,
+            prefetch_factor=AHEAD if files.workers else None,
+            pin_memory=self.device.type == "cuda",
+            # Its own stream, or the loader would draw from the one that a checkpoint holds.
+            generator=torch.Generator(),
+        )
+        return iter(loader)
+
+    def _rows_from(self, number: int) -> Iterator[list[int]]:
+        ahead = type(self)(self.dataset, self.batch_size, seed=self.seed, device=self.device)
+        while True:
+            yield joined([part.rows for part in ahead.parts(number)]).tolist()
+            number += 1
+
+    def _report(self, rows: list[int]) -> None:
+        assert isinstance(self.dataset.values, FileImages)
+        for row in set(rows) - self._unusable:
+            self._unusable.add(row)
+            self.on_unusable(f"{self.dataset.values.paths[row]} cannot be used; the next one is.")
+
+
+class Decoder(TorchDataset[tuple[np.ndarray, int]]):
+    """Decodes a row's file, or the next one that can be, and tells which row that was.
+
+    Args:
+        files: at least one of which can be used.
+        rows: to choose the next one from, int64, sorted; None: all.
+    """
+
+    def __init__(self, files: FileImages, rows: Tensor | None) -> None:
+        self.files = files
+        self.rows = torch.arange(len(files)) if rows is None else rows
+
+    def __getitem__(self, row: int) -> tuple[np.ndarray, int]:
+        first = int(torch.searchsorted(self.rows, row))
+        for step in range(len(self.rows)):
+            used = int(self.rows[(first + step) % len(self.rows)])
+            try:
+                return np.ascontiguousarray(self.files.read(self.files.paths[used])), used
+            except UnusableImageError:
+                continue
+        raise RuntimeError("no file can be used, though one could when the run started")
+
+
+def make_batches(dataset: Dataset, batch_size: int, *, seed: int, device: torch.device) -> Batches:
+    """The way to draw from a data set, by where it lies."""
+    kind = StreamedBatches if isinstance(dataset.values, FileImages) else MemoryBatches
+    return kind(dataset, batch_size, seed=seed, device=device)
+
+
+def joined(tensors: list[Tensor]) -> Tensor:
+    """One tensor of all; no copy of a single one."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
 def has_room(values: Tensor, device: torch.device) -> bool:

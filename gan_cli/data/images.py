@@ -15,8 +15,38 @@ from gan_cli.spec import DataSpec
 RANGES = ((-1.0, 1.0), (0.0, 1.0))
 
 
+def sides(name: str, size: int | Sequence[int]) -> tuple[int, int]:
+    """(height, width) of a size given as N or [height, width].
+
+    Raises:
+        ValueError: it is neither.
+    """
+    both = [size, size] if isinstance(size, int) else list(size)
+    valid = len(both) == 2 and all(side >= 1 for side in both)
+    require((valid, f"{name}={size}: give N or [height,width], each at least 1"))
+    return both[0], both[1]
+
+
+def image_spec(
+    channels: int, size: tuple[int, int], pixel_range: Sequence[float], *, classes: int
+) -> DataSpec:
+    """The spec of images whose networks' values lie in `pixel_range`.
+
+    Raises:
+        ValueError: no such range.
+    """
+    require(
+        (
+            tuple(pixel_range) in RANGES,
+            f"pixel_range={list(pixel_range)}: [-1,1] (tanh output) or [0,1] (sigmoid output)",
+        )
+    )
+    low, high = (float(bound) for bound in pixel_range)
+    return DataSpec((channels, *size), (low, high), classes)
+
+
 class ImageSource(DataSource):
-    """Images of one size, in memory as uint8."""
+    """Images of a known number of channels and classes, in memory as uint8."""
 
     def __init__(
         self,
@@ -26,19 +56,8 @@ class ImageSource(DataSource):
         image_size: int | Sequence[int],
         pixel_range: Sequence[float],
     ) -> None:
-        sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
-        require(
-            (
-                len(sides) == 2 and all(side >= 1 for side in sides),
-                f"image_size={image_size}: give N or [height,width], each at least 1",
-            ),
-            (
-                tuple(pixel_range) in RANGES,
-                f"pixel_range={list(pixel_range)}: [-1,1] (tanh output) or [0,1] (sigmoid output)",
-            ),
-        )
-        low, high = (float(bound) for bound in pixel_range)
-        self._spec = DataSpec((channels, sides[0], sides[1]), (low, high), classes)
+        size = sides("image_size", image_size)
+        self._spec = image_spec(channels, size, pixel_range, classes=classes)
 
     @property
     def spec(self) -> DataSpec:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_cli.data.base import Dataset
+from gan_cli.data.base import Dataset, Progress
 from gan_cli.data.images import ImageSource
 from gan_cli.errors import UserError, require
 
@@ -49,7 +49,7 @@ class MNIST(ImageSource):
         """Where torchvision keeps the files below `root`."""
         return self.root / self.variant / "raw"
 
-    def load(self, *, seed: int) -> Dataset:  # noqa: ARG002
+    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
         """Read the training images and labels, downloading them first if they are not there."""
         if any(find_file(self.folder, name) is None for name in (IMAGES, LABELS)):
             self._fetch()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from gan_cli.data.base import Dataset, DataSource
+from gan_cli.data.base import Dataset, DataSource, Progress
 from gan_cli.density import GaussianMixture
 from gan_cli.errors import require
 from gan_cli.seeding import generator_for
@@ -27,7 +27,7 @@ class Points(DataSource):
         modes, dim = self.density.means.shape
         return DataSpec((dim,), None, classes=modes)
 
-    def load(self, *, seed: int) -> Dataset:
+    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
         """Draw the points; the same for the same seed."""
         values, labels = self.density.sample(self.samples, generator=generator_for(seed, "data"))
         return Dataset(values, labels, self.spec, self.density)

@@ -1,0 +1,84 @@
+"""From an image file of any kind to uint8 pixels of one shape."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Resize = Literal["cover", "stretch", "none"]
+BACKGROUND = (255, 255, 255)  # what shows through transparent pixels
+
+
+class UnusableImageError(Exception):
+    """A file that cannot be used as an image; says why."""
+
+
+def decode(path: Path, *, channels: int, height: int, width: int, resize: Resize) -> np.ndarray:
+    """Read an image as uint8 (channels, height, width).
+
+    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3);
+    transparency is laid over white; the first frame of an animation is used; EXIF orientation is
+    applied.
+
+    Args:
+        path: the file.
+        channels: 1 or 3.
+        height: of the result.
+        width: of the result.
+        resize: `cover`: scaled to fill height x width, the rest cut off evenly; `stretch`: scaled
+            to height x width; `none`: cut from the middle, unscaled.
+
+    Raises:
+        UnusableImageError: not an image, damaged, of absurd size, or too small for `none`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # broken metadata, good pixels
+            with Image.open(path) as opened:
+                image = to_8_bit(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError as error:
+        raise UnusableImageError("not an image") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnusableImageError("its header claims an absurd size") from error
+    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError) as error:
+        raise UnusableImageError(f"damaged ({error})") from error
+    image = image.convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(fit(image, height, width, resize))
+    return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
+
+
+def to_8_bit(image: Image.Image) -> Image.Image:
+    """Bring high bit depths to 8 bits and lay transparency over white."""
+    if image.mode == "F":
+        raise UnusableImageError("floating-point pixels, whose range is unknown")
+    if image.mode.startswith("I"):  # 16 bits, which some formats deliver as 32
+        values = np.asarray(image).astype(np.float64)
+        return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        return Image.alpha_composite(canvas, image).convert("RGB")
+    image.load()
+    return image
+
+
+def fit(image: Image.Image, height: int, width: int, resize: Resize) -> Image.Image:
+    """Bring an image to height x width as `decode` says."""
+    if resize == "none":
+        if image.width < width or image.height < height:
+            raise UnusableImageError(
+                f"{image.width}x{image.height} is smaller than {width}x{height}, and resize=none"
+            )
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        return image.crop((left, top, left + width, top + height))
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    if resize == "cover":
+        scale = min(image.width / width, image.height / height)
+        x, y = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+        box = (x, y, x + scale * width, y + scale * height)
+    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)

@@ -1,0 +1,139 @@
+"""Any folder of images, with or without class sub-folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from gan_cli.data.augment import Augment
+from gan_cli.data.base import Dataset, DataSource, FileImages, Progress
+from gan_cli.data.decode import Resize
+from gan_cli.data.image_files import (
+    TREE_EXPECTED,
+    Listing,
+    Shape,
+    describe_bad,
+    list_files,
+    open_cache,
+    tree_found,
+    try_read,
+)
+from gan_cli.data.images import image_spec, sides
+from gan_cli.errors import UserError, require
+from gan_cli.spec import DataSpec
+
+WORKERS = 4  # at most, where data.workers does not say
+
+
+class ImageFolder(DataSource):
+    """Images decoded once into a memory-mapped cache, or streamed from their files."""
+
+    ordered = True  # class by class
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        channels: int,
+        image_size: int | Sequence[int],
+        load_size: int | Sequence[int] | None,
+        resize: Resize,
+        crop: Literal["center", "random"],
+        flip: bool,
+        cache: bool,
+        workers: int | None,
+        pixel_range: Sequence[float],
+    ) -> None:
+        height, width = sides("image_size", image_size)
+        load_height, load_width = sides("load_size", image_size if load_size is None else load_size)
+        require(
+            (bool(root), "root='': give the folder of images"),
+            (channels in (1, 3), f"channels={channels}: 1 (gray) or 3 (RGB)"),
+            (workers is None or workers >= 0, f"workers={workers}: must be 0 or more, or null"),
+            (
+                load_height >= height and load_width >= width,
+                f"load_size={load_size}: must not be smaller than image_size={image_size}",
+            ),
+            (
+                crop == "center" or (load_height, load_width) != (height, width),
+                f"crop=random: needs a load_size larger than image_size={image_size} to crop from",
+            ),
+        )
+        self._pixels = image_spec(channels, (height, width), pixel_range, classes=0)
+        self.root, self.cache, self.workers = Path(root).expanduser(), cache, workers
+        self.shape = Shape(channels, height, width, load_height, load_width, resize)
+        self.augment = None
+        if crop == "random" or flip:
+            self.augment = Augment(height, width, flip=flip)
+        if crop == "random":  # the cut is made anew in every epoch
+            self.shape = Shape(channels, load_height, load_width, load_height, load_width, resize)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The files, found once."""
+        return list_files(self.root)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Shape and range as configured, classes as found in the folder."""
+        shape, value_range = self._pixels.shape, self._pixels.value_range
+        return DataSpec(shape, value_range, len(self.listing.classes))
+
+    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+        """Open the cache, building it first if need be; or prepare to stream.
+
+        Raises:
+            UserError: no such folder, or no usable image in it.
+        """
+        key = self.listing.key(self.shape)
+        if not self.cache:
+            return self._streamed(key, ())
+        try:
+            decoded = open_cache(self.listing, self.shape, progress)
+        except OSError as error:
+            note = f"no cache ({error.strerror or error}): images are decoded anew in every epoch."
+            return self._streamed(key, (note,))
+        notes = []
+        if decoded.bad:
+            notes.append(describe_bad(decoded.bad, total=len(self.listing.files)))
+        if not decoded.good:
+            raise UserError(
+                f"data.root={self.root}: no usable image.\n  {notes[0]}\n"
+                f"{tree_found(self.root)}\n{TREE_EXPECTED}"
+            )
+        if self.workers is not None:
+            notes.append("data.workers has no effect: images come from the cache.")
+        labels = torch.tensor(self.listing.labels)[decoded.good] if self.listing.classes else None
+        return Dataset(
+            decoded.images,
+            labels,
+            self.spec,
+            augment=self.augment,
+            class_names=tuple(self.listing.classes),
+            identity=key,
+            notes=tuple(notes),
+        )
+
+    def _streamed(self, key: str, notes: tuple[str, ...]) -> Dataset:
+        listing = self.listing
+        if all(
+            isinstance(try_read(listing, self.shape, i), str) for i in range(len(listing.files))
+        ):
+            raise UserError(
+                f"data.root={self.root}: no usable image.\n{tree_found(self.root)}\n{TREE_EXPECTED}"
+            )
+        workers = min(WORKERS, os.cpu_count() or 1) if self.workers is None else self.workers
+        return Dataset(
+            FileImages([listing.root / name for name in listing.files], self.shape.read, workers),
+            torch.tensor(listing.labels) if listing.classes else None,
+            self.spec,
+            augment=self.augment,
+            class_names=tuple(listing.classes),
+            identity=key,
+            notes=notes,
+        )
