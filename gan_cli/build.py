@@ -24,6 +24,7 @@ from gan_cli.errors import UserError, list_problems
 from gan_cli.games.base import Game
 from gan_cli.loop import Player, Session
 from gan_cli.losses import Loss
+from gan_cli.networks import mlp
 from gan_cli.noise import Noise
 from gan_cli.schedules import Schedule
 from gan_cli.seeding import seed_global_streams
@@ -194,12 +195,23 @@ def load_data(
     return train if part == "train" else validation
 
 
-def build_game(config: Node, spec: DataSpec, device: torch.device) -> Game:
-    """Networks, noise and loss as one game on `device`, its weights drawn from the seed."""
+def build_game(
+    config: Node, spec: DataSpec, device: torch.device, *, dataset: Dataset | None = None
+) -> Game:
+    """Networks, noise and loss as one game on `device`, its weights drawn from the seed.
+
+    Args:
+        config: checked.
+        spec: of the data.
+        device: where the game is played.
+        dataset: for generators that start from the data's mean; None if weights are loaded anyway.
+    """
     noise = make(config, "noise")
     seed_global_streams(config["seed"])
     generator = make(config, "model.generator", noise_dim=noise.dim, spec=spec)
     discriminator = make(config, "model.discriminator", spec=spec)
+    if dataset is not None and isinstance(generator, mlp.Generator) and generator.from_marginals:
+        generator.set_output_bias(dataset.mean())
     game: Game = make(
         config,
         "model",
@@ -227,6 +239,8 @@ def build_optimizer(config: Node, player: Player, parameters: Any) -> torch.opti
     )
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
+        if "momentum" in group:
+            group["initial_momentum"] = group["momentum"]
     return optimizer
 
 
@@ -238,7 +252,7 @@ def learning_rate(config: Node, player: Player) -> float:
 
 def build_session(config: Node, dataset: Dataset, device: torch.device) -> Session:
     """Everything that training changes, at step 0."""
-    game = build_game(config, dataset.spec, device)
+    game = build_game(config, dataset.spec, device, dataset=dataset)
     optimizers: dict[Player, torch.optim.Optimizer] = {
         "d": build_optimizer(config, "d", game.discriminators.parameters()),
         "g": build_optimizer(config, "g", game.generators.parameters()),

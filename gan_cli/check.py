@@ -207,7 +207,11 @@ def meaning_notes(config: Node, made: dict[str, Any]) -> list[str]:
         notes.append(
             "noise=spherical with noise.dim=1 draws only -1 and +1: G can make two points."
         )
-    last = made["schedule"].last_step
+    schedule = made["schedule"]
+    moves_momentum = getattr(schedule, "final_momentum", None) is not None
+    if moves_momentum and "momentum" not in config["optimizer"]:
+        notes.append("schedule.final_momentum has no effect: this optimizer has no momentum.")
+    last = schedule.last_step
     if last is not None and last < config["steps"]:
         notes.append(
             f"the learning rate is 0 from step {last} on, but steps={config['steps']}: "

@@ -165,12 +165,14 @@ class Session:
         """Count training time from now."""
         self._since = time.monotonic()
 
-    def schedule_learning_rates(self) -> None:
-        """Set both learning rates for the step that comes."""
+    def set_rates(self) -> None:
+        """Set learning rate and momentum of both players for the step that comes."""
         factor = self.schedule.factor(self.step)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
+                if "momentum" in group:
+                    group["momentum"] = self.schedule.momentum(self.step, group["initial_momentum"])
 
 
 Reason = Literal["done", "time", "signal"]
@@ -204,7 +206,7 @@ def train(
         if time.monotonic() >= deadline:
             return "time"
         due = cadence.due(cadence.log, session.step + 1)
-        session.schedule_learning_rates()
+        session.set_rates()
         for _ in range(k):  # Algorithm 1: k moves by D ...
             batch = next(batches)
             scalars = play(

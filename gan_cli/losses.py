@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from gan_cli.errors import require
+
 
 class Loss(ABC):
     """What D and G minimise."""
@@ -34,9 +36,13 @@ class NonSaturating(Loss):
 
     log_odds = True
 
+    def __init__(self, *, d_weight: float) -> None:
+        require((0 < d_weight < math.inf, f"d_weight={d_weight}: must be positive and finite"))
+        self.d_weight = d_weight
+
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        """-E[log D(x)] - E[log(1 - D(G(z)))] = -V(D,G)."""
-        return softplus(-real).mean() + softplus(fake).mean()
+        """-d_weight (E[log D(x)] + E[log(1 - D(G(z)))]) = -d_weight V(D,G)."""
+        return self.d_weight * (softplus(-real).mean() + softplus(fake).mean())
 
     def g(self, fake: Tensor) -> Tensor:
         """-E[log D(G(z))]."""

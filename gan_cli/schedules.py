@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of the step, so nothing needs saving or replaying."""
+"""Schedules of learning rate and momentum: pure functions of the step, so nothing needs saving."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gan_cli.errors import require
 
 
 class Schedule(ABC):
-    """Multiplies both learning rates."""
+    """Multiplies both learning rates, and may move the momentum."""
 
     #: Step from which on the learning rate is zero; None: never.
     last_step: int | None = None
@@ -17,6 +17,10 @@ class Schedule(ABC):
     @abstractmethod
     def factor(self, step: int) -> float:
         """Factor in [0, 1] for the step that follows `step` finished ones."""
+
+    def momentum(self, step: int, start: float) -> float:  # noqa: ARG002
+        """Momentum for that step, where the optimizer has one and began with `start`."""
+        return start
 
 
 class Constant(Schedule):
@@ -57,3 +61,32 @@ class Cosine(_Decay):
     def factor(self, step: int) -> float:
         """(1 + cos(pi t)) / 2, with t the fraction of the decay done."""
         return 0.5 * (1.0 + math.cos(math.pi * self.fraction(step)))
+
+
+class ExponentialDecay(Schedule):
+    """The 2014 authors' schedule: rate / decay^step down to a floor, momentum rising linearly."""
+
+    def __init__(
+        self, *, decay: float, min_factor: float, final_momentum: float | None, momentum_steps: int
+    ) -> None:
+        require(
+            (decay > 1, f"decay={decay}: the rate is divided by it in each step; must be above 1"),
+            (0 <= min_factor <= 1, f"min_factor={min_factor}: must lie in [0, 1]"),
+            (
+                final_momentum is None or 0 <= final_momentum < 1,
+                f"final_momentum={final_momentum}: must lie in [0, 1), or null to leave it",
+            ),
+            (momentum_steps >= 1, f"momentum_steps={momentum_steps}: must be at least 1"),
+        )
+        self.decay, self.min_factor = decay, min_factor
+        self.final_momentum, self.momentum_steps = final_momentum, momentum_steps
+
+    def factor(self, step: int) -> float:
+        """max(decay^-step, min_factor)."""
+        return max(math.exp(-step * math.log(self.decay)), self.min_factor)
+
+    def momentum(self, step: int, start: float) -> float:
+        """From `start` linearly to `final_momentum` over `momentum_steps`."""
+        if self.final_momentum is None:
+            return start
+        return start + (self.final_momentum - start) * min(1.0, step / self.momentum_steps)

@@ -194,7 +194,8 @@ def test_own_configs_and_classes(cli: Cli) -> None:
         "class Mine(Generator):\n"
         "    def __init__(self, noise_dim, spec, *, width: int):\n"
         "        super().__init__(noise_dim, spec, hidden=[width], activation='relu',\n"
-        "                         maxout_pieces=None, dropout=0.0)\n"
+        "                         maxout_pieces=None, dropout=0.0, init_range=None,\n"
+        "                         output_bias='default')\n"
     )
     model = Path("my_configs/model")
     model.mkdir(parents=True)
@@ -210,7 +211,7 @@ def test_own_configs_and_classes(cli: Cli) -> None:
         "generator: {_target_: my_nets.Mine, width: 12}\n"
         "discriminator:\n"
         "  {_target_: gan_cli.networks.mlp.Discriminator, hidden: [8], activation: relu,\n"
-        "   maxout_pieces: null, dropout_input: 0.0, dropout: 0.0}\n"
+        "   maxout_pieces: null, dropout_input: 0.0, dropout: 0.0, init_range: null}\n"
     )
     result = cli("--config-dir", "my_configs", "model=mine", *FAST)
     assert result.code == 0

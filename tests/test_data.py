@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_cli.data.base import DataSource
+from gan_cli.data.base import Dataset, DataSource
 from gan_cli.data.digits import Digits
 from gan_cli.data.images import resize
 from gan_cli.data.mnist import MNIST, read_idx
@@ -16,6 +16,7 @@ from gan_cli.data.points import Gaussian, Grid, Mixture1d, Ring
 from gan_cli.density import GaussianMixture
 from gan_cli.errors import UserError
 from gan_cli.seeding import generator_for
+from gan_cli.spec import DataSpec
 from tests.conftest import idx_bytes
 
 
@@ -184,3 +185,10 @@ def test_log_prob_of_one_gaussian_is_the_textbooks() -> None:
     x = torch.tensor([[1.0, -2.0], [2.0, -2.0]], dtype=torch.float64)
     expected = [-math.log(2 * math.pi * 0.25), -math.log(2 * math.pi * 0.25) - 2.0]
     assert density.log_prob(x).tolist() == pytest.approx(expected)
+
+
+def test_mean_is_of_the_training_part_in_the_datas_range() -> None:
+    images = torch.tensor([0, 255, 51, 99], dtype=torch.uint8).view(4, 1, 1, 1)
+    data = Dataset(images, None, DataSpec((1, 1, 1), (-1.0, 1.0)))
+    train, _ = data.split(1, mixed=False)
+    assert train.mean().item() == pytest.approx(-1 + 2 * (0 + 1 + 0.2) / 3)

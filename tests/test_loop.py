@@ -41,7 +41,7 @@ class Spy(GAN):
 
     def __init__(self) -> None:
         super().__init__(
-            Network(3, 2), Network(2, 1), noise=Normal(3, std=1.0), loss=NonSaturating()
+            Network(3, 2), Network(2, 1), noise=Normal(3, std=1.0), loss=NonSaturating(d_weight=1.0)
         )
         self.calls: list[tuple[str, Tensor]] = []
         self.drawn: list[Tensor] = []

@@ -19,7 +19,7 @@ def log_1_minus_d(logits: torch.Tensor) -> torch.Tensor:
     return torch.log(1 - torch.sigmoid(logits))
 
 
-@pytest.mark.parametrize("loss", [NonSaturating(), Minimax()])
+@pytest.mark.parametrize("loss", [NonSaturating(d_weight=1.0), Minimax(d_weight=1.0)])
 def test_d_descends_minus_v(loss: NonSaturating) -> None:
     expected = -(log_d(REAL).mean() + log_1_minus_d(FAKE).mean())
     torch.testing.assert_close(loss.d(REAL, FAKE), expected)
@@ -27,11 +27,11 @@ def test_d_descends_minus_v(loss: NonSaturating) -> None:
 
 
 def test_g_losses_are_the_two_of_the_paper() -> None:
-    torch.testing.assert_close(NonSaturating().g(FAKE), -log_d(FAKE).mean())
-    torch.testing.assert_close(Minimax().g(FAKE), log_1_minus_d(FAKE).mean())
+    torch.testing.assert_close(NonSaturating(d_weight=1.0).g(FAKE), -log_d(FAKE).mean())
+    torch.testing.assert_close(Minimax(d_weight=1.0).g(FAKE), log_1_minus_d(FAKE).mean())
 
 
-@pytest.mark.parametrize("loss", [NonSaturating(), Minimax()])
+@pytest.mark.parametrize("loss", [NonSaturating(d_weight=1.0), Minimax(d_weight=1.0)])
 def test_gradients(loss: NonSaturating) -> None:
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     assert torch.autograd.gradcheck(loss.d, (real, fake))
@@ -45,15 +45,15 @@ def test_gradients(loss: NonSaturating) -> None:
 
 def test_minimax_saturates_where_non_saturating_does_not() -> None:
     sure = torch.full((4,), -20.0, dtype=torch.float64, requires_grad=True)  # D wins
-    (saturating,) = torch.autograd.grad(Minimax().g(sure), sure)
-    (strong,) = torch.autograd.grad(NonSaturating().g(sure), sure)
+    (saturating,) = torch.autograd.grad(Minimax(d_weight=1.0).g(sure), sure)
+    (strong,) = torch.autograd.grad(NonSaturating(d_weight=1.0).g(sure), sure)
     assert saturating.abs().sum() < 1e-8
     assert strong.abs().sum() == pytest.approx(1.0)
 
 
 def test_large_logits_stay_finite() -> None:
     far = torch.tensor([1e4, -1e4])
-    for loss in (NonSaturating(), Minimax()):
+    for loss in (NonSaturating(d_weight=1.0), Minimax(d_weight=1.0)):
         assert torch.isfinite(loss.d(far, far))
         assert torch.isfinite(loss.g(far))
 
@@ -75,3 +75,11 @@ def test_bound_is_tight_for_the_optimal_discriminator() -> None:
     assert scalars["divergence/jsd_bound"].item() == pytest.approx(jsd.item())
     assert scalars["prob/real"].item() == pytest.approx(0.625)
     assert scalars["prob/fake"].item() == pytest.approx(0.375)
+
+
+def test_d_weight_scales_d_alone() -> None:
+    half, whole = NonSaturating(d_weight=0.5), NonSaturating(d_weight=1.0)
+    torch.testing.assert_close(half.d(REAL, FAKE), 0.5 * whole.d(REAL, FAKE))
+    torch.testing.assert_close(half.g(FAKE), whole.g(FAKE))
+    with pytest.raises(ValueError, match="d_weight=0"):
+        Minimax(d_weight=0.0)

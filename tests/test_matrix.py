@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gan_cli import checkpoint, load
 from gan_cli.config import groups
 from tests.conftest import Cli
 
@@ -49,6 +50,27 @@ def test_every_loss_prior_and_k(cli: Cli, data: list[str], loss: str, noise: str
 def test_more_settings_train(cli: Cli, overrides: list[str]) -> None:
     result = cli(*QUICK, *overrides)
     assert result.code == 0, result.err
+
+
+def test_the_2014_recipe(cli: Cli, mnist_root: Path) -> None:
+    root = [f"data.root='{mnist_root}'", "data.validation=100"]  # of 200 images
+    result = cli("experiment=goodfellow2014_mnist", *root, "steps=4", "log_every=2")
+    assert result.code == 0, result.err
+    (run,) = Path("outputs").iterdir()
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["lr/d"] == pytest.approx(0.1 / 1.000004)
+    assert lines[0]["loss/d"] == pytest.approx(-0.5 * lines[0]["value"], rel=1e-5)
+    state = checkpoint.read(checkpoint.found(run / "checkpoints")[0])["session"]
+    group = state["optimizers"]["g"]["param_groups"][0]
+    assert group["momentum"] == pytest.approx(0.5 + 0.2 * 3 / 125_000)
+    weights = state["game"]
+    assert weights["discriminator.layers.1.linear.weight"].shape == (1200, 784)
+    assert weights["discriminator.layers.1.linear.weight"].abs().max() < 0.006
+    assert weights["generator.layers.4.weight"].shape == (784, 1200)
+    model = load(run)
+    assert model.spec.value_range == (0.0, 1.0)
+    # Random images have mean 1/2 everywhere; so has G before it has learned anything.
+    assert model.sample(100).mean().item() == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """MLPs for any data: shapes, ranges, activations, dropout."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -10,24 +12,35 @@ from gan_cli.spec import DataSpec
 SHAPES = [(1, 28, 28), (3, 5, 9), (4, 1, 1), (1,), (2,), (50,)]
 
 
-def make(spec: DataSpec, activation: Activation, dim: int = 3) -> tuple[Generator, Discriminator]:
-    g = Generator(dim, spec, hidden=[8, 6], activation=activation, maxout_pieces=None, dropout=0.0)
-    d = Discriminator(
-        spec,
-        hidden=[7],
-        activation=activation,
-        maxout_pieces=None,
-        dropout_input=0.0,
-        dropout=0.0,
-    )
-    return g, d
+def generator(dim: int, spec: DataSpec, **changes: Any) -> Generator:
+    settings = {
+        "hidden": [8, 6],
+        "activation": "relu",
+        "maxout_pieces": None,
+        "dropout": 0.0,
+        "init_range": None,
+        "output_bias": "default",
+    }
+    return Generator(dim, spec, **settings | changes)
+
+
+def discriminator(spec: DataSpec, **changes: Any) -> Discriminator:
+    settings = {
+        "hidden": [7],
+        "activation": "relu",
+        "maxout_pieces": None,
+        "dropout_input": 0.0,
+        "dropout": 0.0,
+        "init_range": None,
+    }
+    return Discriminator(spec, **settings | changes)
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "maxout"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_any_shape(shape: tuple[int, ...], activation: Activation) -> None:
     spec = DataSpec(shape, None)
-    g, d = make(spec, activation)
+    g, d = generator(3, spec, activation=activation), discriminator(spec, activation=activation)
     x = g(torch.randn(4, 3))
     assert x.shape == (4, *shape)
     assert d(x).shape == (4,)
@@ -39,7 +52,7 @@ def test_any_shape(shape: tuple[int, ...], activation: Activation) -> None:
 def test_output_fills_the_datas_range(
     value_range: tuple[float, float] | None, last: type[nn.Module]
 ) -> None:
-    g, _ = make(DataSpec((1, 4, 4), value_range), "relu")
+    g = generator(3, DataSpec((1, 4, 4), value_range))
     assert isinstance(g.layers[-1], last)
     x = g(1000 * torch.randn(200, 3))
     if value_range:
@@ -57,27 +70,13 @@ def test_maxout_is_the_maximum_of_its_pieces() -> None:
 
 
 def test_no_hidden_layers_is_a_linear_map() -> None:
-    d = Discriminator(
-        DataSpec((2,), None),
-        hidden=[],
-        activation="relu",
-        maxout_pieces=None,
-        dropout_input=0.0,
-        dropout=0.0,
-    )
+    d = discriminator(DataSpec((2,), None), hidden=[])
     x = torch.randn(6, 2)
     torch.testing.assert_close(d(x), d.layers[-1](x).squeeze(1))
 
 
 def test_dropout_rates_stand_where_they_should() -> None:
-    d = Discriminator(
-        DataSpec((2,), None),
-        hidden=[4, 4],
-        activation="relu",
-        maxout_pieces=None,
-        dropout_input=0.2,
-        dropout=0.5,
-    )
+    d = discriminator(DataSpec((2,), None), hidden=[4, 4], dropout_input=0.2, dropout=0.5)
     assert [m.p for m in d.layers if isinstance(m, nn.Dropout)] == [0.2, 0.5, 0.5]
     assert isinstance(d.layers[0], nn.Dropout)
     x = torch.ones(3, 2)
@@ -86,8 +85,30 @@ def test_dropout_rates_stand_where_they_should() -> None:
 
 def test_all_problems_of_a_network_are_named() -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011
-        Generator(
-            2, DataSpec((2,), None), hidden=[4, 0], activation="relu", maxout_pieces=3, dropout=1.0
-        )
+        generator(2, DataSpec((2,), None), hidden=[4, 0], maxout_pieces=3, dropout=1.0)
     for word in ("hidden=[4, 0]", "maxout_pieces=3", "dropout=1.0"):
         assert word in str(error.value)
+
+
+def test_init_range_bounds_weights_and_zeroes_biases() -> None:
+    d = discriminator(DataSpec((30,), None), activation="maxout", hidden=[40], init_range=0.005)
+    for name, p in d.named_parameters():
+        if name.endswith("bias"):
+            assert (p == 0).all()
+        else:
+            assert 0.0045 < p.abs().max() <= 0.005
+    with pytest.raises(ValueError, match=r"init_range=0"):
+        discriminator(DataSpec((2,), None), init_range=0.0)
+
+
+@pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0)])
+def test_output_bias_from_marginals_starts_at_the_mean(value_range: tuple[float, float]) -> None:
+    low, high = value_range
+    g = generator(3, DataSpec((1, 2, 2), value_range), output_bias="marginals", init_range=1e-9)
+    assert g.from_marginals
+    mean = torch.tensor([low, 0.3, 0.6, high]).view(1, 2, 2)
+    g.set_output_bias(mean)
+    x = g(torch.randn(5, 3))
+    torch.testing.assert_close(x, mean.expand(5, 1, 2, 2), atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="output_bias=marginals"):
+        generator(3, DataSpec((2,), None), output_bias="marginals")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_cli.noise import Noise, Normal, Spherical, Uniform
-from gan_cli.schedules import Constant, Cosine, LinearDecay
+from gan_cli.schedules import Constant, Cosine, ExponentialDecay, LinearDecay
 from gan_cli.seeding import derive_seed, generator_for
 
 N = 20_000
@@ -77,6 +77,20 @@ def test_schedules() -> None:
     assert cosine.factor(50) == pytest.approx(0.5)
     assert cosine.factor(25) == pytest.approx((1 + math.sqrt(0.5)) / 2)
     assert cosine.factor(100) == pytest.approx(0.0)
+
+
+def test_exponential_decay_is_the_2014_authors() -> None:
+    schedule = ExponentialDecay(
+        decay=1.000004, min_factor=1e-5, final_momentum=0.7, momentum_steps=125_000
+    )
+    rate = 0.1
+    for _ in range(1000):
+        rate /= 1.000004
+    assert 0.1 * schedule.factor(1000) == pytest.approx(rate, rel=1e-12)
+    assert 0.1 * schedule.factor(10**8) == pytest.approx(1e-6)
+    momenta = [schedule.momentum(step, 0.5) for step in (0, 62_500, 125_000, 10**6)]
+    assert momenta == pytest.approx([0.5, 0.6, 0.7, 0.7])
+    assert Constant().momentum(5, 0.3) == 0.3
 
 
 def test_seeds_of_different_purposes_differ() -> None:

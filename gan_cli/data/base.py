@@ -77,6 +77,23 @@ class Dataset:
         low, high = self.spec.value_range
         return values.float().mul_((high - low) / 255.0).add_(low)
 
+    def mean(self, *, chunk: int = 4096) -> Tensor:
+        """Mean of all data in the data's range, float32 of one datum's shape.
+
+        Raises:
+            UserError: the images are streamed, and reading them all would cost an epoch.
+        """
+        if isinstance(self.values, FileImages):
+            raise UserError(
+                "model.generator.output_bias=marginals: needs all images at once. "
+                "Use data.cache=true"
+            )
+        rows = torch.arange(len(self.values)) if self.rows is None else self.rows
+        total = torch.zeros(self.values.shape[1:], dtype=torch.float64)
+        for part in rows.split(chunk):
+            total += self.to_range(self.values[part]).double().sum(dim=0)
+        return (total / len(rows)).float()
+
     def split(self, held_out: int, *, mixed: bool) -> tuple[Dataset, Dataset]:
         """This data set without `held_out` data, and those.
 

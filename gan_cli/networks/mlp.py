@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from gan_cli.errors import require
@@ -67,6 +69,26 @@ def hidden_layers(
     return layers
 
 
+def initialise(network: nn.Module, init_range: float | None) -> None:
+    """Draw weights from U(-init_range, init_range) and set biases to 0; None: PyTorch's own.
+
+    Raises:
+        ValueError: the range is not positive.
+    """
+    require(
+        (
+            init_range is None or 0 < init_range < math.inf,
+            f"init_range={init_range}: must be positive, or null for PyTorch's initialisation",
+        )
+    )
+    if init_range is None:
+        return
+    for part in network.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.uniform_(part.weight, -init_range, init_range)
+            nn.init.zeros_(part.bias)
+
+
 def output_activation(value_range: tuple[float, float] | None) -> nn.Module:
     """The function whose values fill the data's range: tanh, sigmoid, or none for points."""
     if value_range is None:
@@ -86,8 +108,16 @@ class Generator(nn.Module):
         activation: Activation,
         maxout_pieces: int | None,
         dropout: float,
+        init_range: float | None,
+        output_bias: Literal["default", "marginals"],
     ) -> None:
         super().__init__()
+        require(
+            (
+                output_bias == "default" or spec.is_image,
+                f"output_bias={output_bias}: only images have a range to take marginals in",
+            )
+        )
         layers = hidden_layers(
             noise_dim,
             hidden=hidden,
@@ -99,7 +129,26 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(
             *layers, nn.Linear(last, spec.size), output_activation(spec.value_range)
         )
-        self.shape = spec.shape
+        self.shape, self.value_range = spec.shape, spec.value_range
+        #: The output bias shall be set from the data's mean before training.
+        self.from_marginals = output_bias == "marginals"
+        initialise(self, init_range)
+
+    def set_output_bias(self, mean: Tensor) -> None:
+        """Let G(z) start at the data's mean: invert the output function there.
+
+        Args:
+            mean: of the training data, in the data's range, of one datum's shape.
+        """
+        assert self.value_range is not None
+        low, high = self.value_range
+        probability = ((mean.double() - low) / (high - low)).clamp(1e-7, 1 - 1e-7).flatten()
+        # sigmoid^-1 = logit; tanh(t) = 2 sigmoid(2 t) - 1, so tanh^-1 is half of it.
+        bias = torch.logit(probability) * (1.0 if low == 0.0 else 0.5)
+        last = self.layers[-2]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.bias.copy_(bias)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """(n, noise_dim) -> (n, *shape), in the data's range. Labels are ignored."""
@@ -119,6 +168,7 @@ class Discriminator(nn.Module):
         maxout_pieces: int | None,
         dropout_input: float,
         dropout: float,
+        init_range: float | None,
     ) -> None:
         super().__init__()
         require(
@@ -137,6 +187,7 @@ class Discriminator(nn.Module):
         if dropout_input:
             layers.insert(0, nn.Dropout(dropout_input))
         self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1] if hidden else spec.size, 1))
+        initialise(self, init_range)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """(n, *shape) -> logits (n,). Labels are ignored."""
