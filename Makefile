@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint types check clean
+.PHONY: help install demo test test-slow bench lint types check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: install  ## install and run the default tests (under 3 minutes)
 
 test-slow: install  ## the slow tests
 	$(BIN)/python -m pytest -m slow
+
+bench: install  ## gan-train against a textbook loop (some minutes; needs MNIST, see ROOT=)
+	$(BIN)/python benchmarks/bench.py $(if $(ROOT),--root $(ROOT)) $(BENCH)
 
 lint: install  ## ruff: rules, docstrings and format
 	$(BIN)/ruff check .
