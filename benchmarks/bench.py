@@ -141,7 +141,8 @@ def report(rows: dict[str, list[Measure]], args: argparse.Namespace) -> None:
         table.add_row(cells[0], cells[1], f"{ratio:.2f}", *cells[2:])
     Console(width=110).print(table)
     print(
-        f"{cpu_kind()}, {platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
+        f"{cpu_kind()}, {platform.system()}, Python {platform.python_version()}, "
+        f"torch {torch.__version__}"
     )
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))

@@ -40,16 +40,18 @@ class Place:
     Attributes:
         base: the class that the target must be or inherit from.
         supplied: constructor arguments that come from the run, not from the node.
-        own: keys of the node that are not constructor arguments.
+        own: keys the node must have that are not constructor arguments.
+        presets: keys it may have, for other values to refer to by `${...}`.
     """
 
     base: type
     supplied: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    presets: tuple[str, ...] = ()
 
 
 PLACES: dict[str, Place] = {
-    "data": Place(DataSource, own=("name", "kind", "validation", "batch_size")),
+    "data": Place(DataSource, own=("name", "validation", "batch_size"), presets=("kind",)),
     "noise": Place(Noise),
     "loss": Place(Loss),
     "optimizer": Place(torch.optim.Optimizer, supplied=("params",), own=("lr_d", "lr_g")),
@@ -57,7 +59,8 @@ PLACES: dict[str, Place] = {
     "model": Place(
         Game,
         supplied=("generator", "discriminator", "noise", "loss"),
-        own=("name", "steps", "presets", "generator", "discriminator"),
+        own=("name", "generator", "discriminator"),
+        presets=("steps", "presets"),
     ),
     "model.generator": Place(nn.Module, supplied=("noise_dim", "spec")),
     "model.discriminator": Place(nn.Module, supplied=("spec",)),
@@ -125,12 +128,13 @@ def current_folder_importable() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]  # the one from above
 
 
 def arguments(node: Node, place: Place) -> dict[str, Any]:
     """The node's constructor arguments."""
-    return {key: value for key, value in node.items() if key not in ("_target_", *place.own)}
+    others = ("_target_", *place.own, *place.presets)
+    return {key: value for key, value in node.items() if key not in others}
 
 
 def make(config: Node, key: str, **supplied: Any) -> Any:
@@ -143,7 +147,7 @@ def make(config: Node, key: str, **supplied: Any) -> Any:
     target = resolve(node["_target_"], place, trusted=True)
     try:
         return target(**supplied, **arguments(node, place))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(prefix(key, error)) from error
 
 
@@ -227,13 +231,18 @@ def build_game(
 
 
 def build_optimizer(config: Node, player: Player, parameters: Any) -> torch.optim.Optimizer:
-    """The configured optimizer for one player."""
+    """The configured optimizer for one player.
+
+    Raises:
+        UserError: it refuses its arguments.
+    """
     node = dict(config["optimizer"])
     node["lr"] = learning_rate(config, player)
     target = resolve(node["_target_"], PLACES["optimizer"], trusted=True)
-    if config["performance"] == "auto" and "fused" in inspect.signature(target).parameters:
+    can_fuse = "fused" in inspect.signature(target).parameters
+    if config["performance"] == "auto" and can_fuse and not {"foreach", "fused"} & node.keys():
         # One kernel for all parameters; on CPUs the default is a loop over them.
-        node.setdefault("fused", True)
+        node["fused"] = True
     optimizer = cast(
         "torch.optim.Optimizer", make({**config, "optimizer": node}, "optimizer", params=parameters)
     )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import math
 import typing
+from collections.abc import Collection
 from typing import Any
 
 import torch
 import typeguard
+from typeguard import CollectionCheckStrategy
 
 from gan_cli.build import (
     PLACES,
     Node,
     Place,
     arguments,
+    build_optimizer,
     in_packages,
-    learning_rate,
     node_at,
     prefix,
     resolve,
@@ -26,16 +28,18 @@ from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.noise import Noise, Spherical
 from gan_cli.rundir import name_problem
 
+ALL_ITEMS = CollectionCheckStrategy.ALL_ITEMS
 PRECISIONS = ("fp32", "tf32", "bf16")
 PERFORMANCES = ("auto", "plain")
 
 
-def check(config: Node, *, trusted: bool) -> list[str]:
+def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[str]:
     """Find every problem of a training config.
 
     Args:
-        config: resolved, plain containers.
+        config: resolved, plain containers, with all keys of the schema.
         trusted: it comes from the user, not from a checkpoint, or the user trusts that.
+        given: keys named on the command line, to tell what was asked for from what is default.
 
     Returns:
         Notes: settings that work but have no effect here, or another than one may think.
@@ -43,15 +47,35 @@ def check(config: Node, *, trusted: bool) -> list[str]:
     Raises:
         UserError: one message with all problems, each with key, value and what would work.
     """
+    problems = check_nodes(config)
+    if problems:  # nothing below can be said of a node that is not there
+        raise UserError(list_problems(problems))
     problems = check_numbers(config)
     notes = check_device(config, problems)
     made: dict[str, Any] = {}
     for key, place in PLACES.items():
         check_place(config, key, place, trusted, made, problems)
-    check_networks(config, made, problems)
+    if problems == [] or {"data", "noise"} <= made.keys():
+        check_networks(config, made, problems)
+    if "optimizer" in made:
+        check_optimizer(config, problems)
     if problems:
         raise UserError(list_problems(problems))
-    return notes + meaning_notes(config, made)
+    return notes + meaning_notes(config, made, given)
+
+
+def check_nodes(config: Node) -> list[str]:
+    """Places where no class is named, or where keys are missing that the run itself reads."""
+    problems = []
+    for key, place in PLACES.items():
+        try:
+            node = node_at(config, key)
+            lacking = [own for own in ("_target_", *place.own) if own not in node]
+        except (KeyError, TypeError):
+            problems.append(f"{key}: is missing; choose an option, or name a class in its _target_")
+            continue
+        problems += [f"{key}.{own}: is missing, and must be given" for own in lacking]
+    return problems
 
 
 def check_numbers(config: Node) -> list[str]:
@@ -114,6 +138,10 @@ def check_device(config: Node, problems: list[str]) -> list[str]:
         and not torch.cuda.is_bf16_supported()
     ):
         problems.append("precision=bf16: this GPU does not have it. Use fp32")
+    if config["performance"] == "plain" and config["compile"]:
+        problems.append("compile=true: performance=plain switches it off. Give one of them")
+    if config["deterministic"] and device.type == "mps":
+        notes.append("deterministic=true has no effect on mps, which promises nothing.")
     if config["deterministic"] and device.type == "cpu":
         notes.append(
             "deterministic=true has no effect on the CPU, where runs always repeat exactly."
@@ -125,21 +153,22 @@ def check_place(
     config: Node, key: str, place: Place, trusted: bool, made: dict[str, Any], problems: list[str]
 ) -> None:
     """Check a node against its class's constructor; keep what could be made of it alone."""
+    node = node_at(config, key)
     try:
-        node = node_at(config, key)
         target = resolve(node["_target_"], place, trusted=trusted)
-    except (KeyError, TypeError):
-        problems.append(f"{key}: needs a _target_, the class to make")
-        return
     except ValueError as error:
         problems.append(prefix(key, error))
         return
     found = signature_problems(key, target, arguments(node, place), place.supplied)
     problems.extend(found)
-    if not found and not place.supplied:
+    if found:
+        return
+    made[key] = target
+    if not place.supplied:
         try:
             made[key] = target(**arguments(node, place))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
+            del made[key]
             problems.extend(prefix(key, error).splitlines())
 
 
@@ -179,27 +208,39 @@ def signature_problems(
 
 def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> None:
     """Let the networks' constructors check their arguments, without memory or random numbers."""
-    if problems or not {"data", "noise"} <= made.keys():
-        return
     try:
         known = {"noise_dim": made["noise"].dim, "spec": made["data"].spec}
     except UserError as error:  # the folder that tells the classes is not there
         problems.append(str(error))
         return
+    kind = config["data"].get("kind")
+    if kind is not None and kind != ("images" if known["spec"].is_image else "points"):
+        problems.append(f"data.kind={kind}: is not what {made['data'].__class__.__name__} holds")
     for key in ("model.generator", "model.discriminator"):
-        node, place = node_at(config, key), PLACES[key]
-        if not in_packages(str(node["_target_"])):
+        place = PLACES[key]
+        if key not in made or not in_packages(made[key].__module__):
             continue  # a user's network may not know the meta device
-        target = resolve(node["_target_"], place, trusted=True)
         supplied = {name: known[name] for name in place.supplied}
         try:
             with torch.device("meta"):
-                target(**supplied, **arguments(node, place))
-        except ValueError as error:
+                made[key](**supplied, **arguments(node_at(config, key), place))
+        except (ValueError, TypeError) as error:
             problems.extend(prefix(key, error).splitlines())
+        except (RuntimeError, OverflowError) as error:
+            problems.append(f"{key}: too large to be built ({str(error).splitlines()[0]})")
 
 
-def meaning_notes(config: Node, made: dict[str, Any]) -> list[str]:
+def check_optimizer(config: Node, problems: list[str]) -> None:
+    """Let the optimizer check its arguments, on a parameter that nobody needs."""
+    if not is_positive(config["optimizer"]["lr"]):
+        return  # said already
+    try:
+        build_optimizer(config, "d", [torch.nn.Parameter(torch.zeros(1))])
+    except UserError as error:
+        problems.append(str(error))
+
+
+def meaning_notes(config: Node, made: dict[str, Any], given: Collection[str]) -> list[str]:
     """Notes on settings that are allowed but may surprise."""
     notes = []
     noise: Noise = made["noise"]
@@ -217,10 +258,9 @@ def meaning_notes(config: Node, made: dict[str, Any]) -> list[str]:
             f"the learning rate is 0 from step {last} on, but steps={config['steps']}: "
             "nothing is learned after that."
         )
-    if None not in (config["optimizer"]["lr_d"], config["optimizer"]["lr_g"]):
-        rates = learning_rate(config, "d"), learning_rate(config, "g")
-        if config["optimizer"]["lr"] not in rates:
-            notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
+    optimizer = config["optimizer"]
+    if "optimizer.lr" in given and None not in (optimizer["lr_d"], optimizer["lr_g"]):
+        notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
     return notes
 
 
@@ -230,7 +270,7 @@ def fits(value: object, hint: Any) -> bool:
         return False
     for candidate in (value, tuple(value) if isinstance(value, list) else value):
         try:
-            typeguard.check_type(candidate, hint)
+            typeguard.check_type(candidate, hint, collection_check_strategy=ALL_ITEMS)
         except typeguard.TypeCheckError:
             continue
         return True

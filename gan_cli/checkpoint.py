@@ -15,14 +15,29 @@ from __future__ import annotations
 import os
 import pickle
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gan_cli.errors import UserError
+from gan_cli.files import replacing, sync_folder
 
 FORMAT = 1
+#: What torch.load and the unpickler say of a file that is damaged or something else.
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    pickle.UnpicklingError,
+)
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step_(\d{8,})\.pt")
 
@@ -40,20 +55,19 @@ def save(folder: Path, state: dict[str, Any], *, keep_last: int, keep_every: int
         OSError: it could not be written; the older checkpoints are untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".step_*.tmp"):  # of a process that was killed while saving
+        leftover.unlink(missing_ok=True)
     path = folder / f"step_{state['step']:08d}.pt"
-    temporary = path.with_suffix(".tmp")
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             torch.save({"format": FORMAT, **state}, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except RuntimeError as error:  # torch.save's own word for a failed write
         raise OSError(f"{path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     sync_folder(folder)
-    for old in found(folder)[keep_last:]:
+    older = [old for old in found(folder) if step_of(old) < state["step"]]
+    for old in older[keep_last - 1 :]:
         if not (keep_every and step_of(old) % keep_every == 0):
             old.unlink(missing_ok=True)
     return path
@@ -69,7 +83,7 @@ def read(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint.") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: damaged, or not a checkpoint ({_first_line(error)}).") from error
     needed = {"format", "step", "config", "spec", "environment", "session"}
     if not isinstance(state, dict) or not needed <= state.keys():
@@ -81,22 +95,46 @@ def read(path: Path) -> dict[str, Any]:
     return state
 
 
-def read_newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest good checkpoint in `folder` (None: there are no files), and what was passed over.
+@dataclass(frozen=True)
+class Newest:
+    """The newest good checkpoint of a folder, and the newer ones that cannot be used.
+
+    Attributes:
+        state: None if the folder holds no checkpoint.
+        damaged: (file, message) of each that was passed over.
+    """
+
+    state: dict[str, Any] | None
+    damaged: list[tuple[Path, str]]
+
+    @property
+    def messages(self) -> list[str]:
+        """What to tell the user."""
+        return [f"passed over: {message}" for _, message in self.damaged]
+
+    def set_aside(self) -> None:
+        """Rename what cannot be used, so that it is neither counted nor tried again."""
+        for path, _ in self.damaged:
+            path.replace(path.with_suffix(".pt.damaged"))
+
+
+def read_newest(folder: Path) -> Newest:
+    """Load the newest good checkpoint in `folder`.
 
     Raises:
         UserError: there are checkpoints, but none can be used.
     """
     files = found(folder)
-    damaged: list[str] = []
+    damaged: list[tuple[Path, str]] = []
     for path in files:
         try:
-            return read(path), damaged
+            return Newest(read(path), damaged)
         except UserError as error:
-            damaged.append(str(error))
+            damaged.append((path, str(error)))
     if files:
-        raise UserError("no checkpoint can be used:\n  " + "\n  ".join(damaged))
-    return None, []
+        messages = "\n  ".join(message for _, message in damaged)
+        raise UserError(f"no checkpoint can be used:\n  {messages}")
+    return Newest(None, [])
 
 
 def found(folder: Path) -> list[Path]:
@@ -110,17 +148,6 @@ def step_of(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     assert match, path
     return int(match[1])
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename durable: the folder's own entry must reach the disk too."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,15 +6,17 @@ Hydra is imported only when there is something to compose, and torch only by the
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from gan_cli import __version__
-from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
+from gan_cli.config import SCHEMAS, config_dir, groups, register_schemas, split_arguments
 from gan_cli.errors import GanTrainError, UserError, nearest
 from gan_cli.shell import hydra_value
 
@@ -63,14 +65,13 @@ class App:
             return self._compose_and_run()
         except GanTrainError as error:
             return report(self.name, str(error), error.exit_code, debug=debug)
-        except KeyboardInterrupt:
-            return report(self.name, "stopped.", 130, debug=debug)
+        except KeyboardInterrupt as error:
+            code = getattr(error, "exit_code", 130)
+            return report(self.name, str(error) or "stopped.", code, debug=debug)
         except Exception as error:
             if is_composition_error(error):
                 message = explain(self.config, error, arguments)
                 return report(self.name, message, 2, debug=debug)
-            if is_out_of_memory(error):
-                return report(self.name, f"out of memory: {error}", 1, debug=debug)
             raise
 
     def _compose_and_run(self) -> int:
@@ -131,11 +132,13 @@ def for_resume(arguments: list[str]) -> list[str]:
     """Let keys inside groups be given on resume, when the groups come from the checkpoint.
 
     `data.root=x` would be refused, because the default data set has no root; `++` sets it anyway.
+    Whether a key may be given at all on resume is judged later, with the run at hand.
     """
-    if not any(text.startswith("resume=") for text in arguments):
+    resume = [text for text in arguments if text.startswith("resume=") and text != "resume=auto"]
+    if not resume:
         return arguments
-    inside_groups = tuple(f"{key}=" for key in RESUMABLE if "." in key)
-    return [f"++{text}" if text.startswith(inside_groups) else text for text in arguments]
+    inside_group = re.compile(r"(?!hydra\.)[a-z_]+\.[\w.]+=")
+    return [f"++{text}" if inside_group.match(text) else text for text in arguments]
 
 
 def report(name: str, message: str, code: int, *, debug: bool) -> int:
@@ -177,8 +180,10 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    overrides, own = split_arguments(arguments)
     options = groups()
+    for group, found in (groups(Path(own)) if own and Path(own).is_dir() else {}).items():
+        options[group] = sorted({*options.get(group, []), *found})
     for text in overrides:
         key, equals, value = text.partition("=")
         name = key.lstrip("+~").split("@")[0]

@@ -106,3 +106,11 @@ def register_schemas() -> None:
 
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+
+
+def split_arguments(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The overrides on a command line, and the value of --config-dir."""
+    from hydra._internal.utils import get_args_parser
+
+    parsed = get_args_parser().parse_args(arguments)
+    return list(parsed.overrides), parsed.config_dir

@@ -89,6 +89,11 @@ def play(
     return scalars
 
 
+def is_due(every: int, step: int) -> bool:
+    """Whether `step` is one of every `every` steps; 0: never."""
+    return every > 0 and step % every == 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cadence:
     """When to do what, in steps; 0: never."""
@@ -96,11 +101,6 @@ class Cadence:
     log: int
     sample: int
     checkpoint: int
-
-    @staticmethod
-    def due(every: int, step: int) -> bool:
-        """Whether `step` is one of every `every` steps."""
-        return every > 0 and step % every == 0
 
 
 class Observer(Protocol):
@@ -205,7 +205,7 @@ def train(
             return "signal"
         if time.monotonic() >= deadline:
             return "time"
-        due = cadence.due(cadence.log, session.step + 1)
+        due = is_due(cadence.log, session.step + 1)
         session.set_rates()
         for _ in range(k):  # Algorithm 1: k moves by D ...
             batch = next(batches)
@@ -237,9 +237,9 @@ def train(
             require_finite(line, session.step)
             observer.log(session.step, line)
             logged_at, images = now, 0
-        if cadence.due(cadence.sample, session.step):
+        if is_due(cadence.sample, session.step):
             observer.sample(session.step)
-        if cadence.due(cadence.checkpoint, session.step):
+        if is_due(cadence.checkpoint, session.step):
             observer.save(session.step)
     return "done"
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_cli.files import replacing
 from gan_cli.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Picture = np.ndarray  # uint8, (height, width, 3)
 
+LONGEST_SIDE = 512  # ... but not beyond this
 SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
 REAL, FAKE = "#9aa0a6", "#d1495b"
 
@@ -51,7 +53,8 @@ def sheet(images: Tensor, *, columns: int | None = None, gap: int = 2) -> Pictur
 
     Images with a side under 48 pixels are enlarged by a whole number, without smoothing.
     """
-    zoom = math.ceil(SHORT_SIDE / min(images.shape[2:]))
+    short, long = sorted(images.shape[2:])
+    zoom = max(1, min(math.ceil(SHORT_SIDE / short), LONGEST_SIDE // long))
     images = images.repeat_interleave(zoom, dim=2).repeat_interleave(zoom, dim=3)
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
@@ -120,9 +123,5 @@ def write_png(path: Path, picture: Picture) -> None:
     """
     from PIL import Image
 
-    temporary = path.with_suffix(".tmp")
-    try:
+    with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,23 +1,29 @@
-"""Where a run starts: afresh, in a run directory that exists, or from a checkpoint's weights."""
+"""Where a run starts: afresh, in a run directory that exists, or from a checkpoint file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from gan_cli import checkpoint, rundir
-from gan_cli.config import RESUMABLE
+from gan_cli.config import RESUMABLE, TrainConfig
 from gan_cli.errors import UserError
 from gan_cli.shell import command
 
 Config = dict[str, Any]
+#: Takes a lock that is held until the run ends.
+Enter = Callable[[AbstractContextManager[None]], None]
 
 #: Keys that say how to start, not what to train.
-STARTING = frozenset({"resume", "dry_run"})
+STARTING = frozenset({"resume", "init_from", "dry_run"})
+#: Keys that say where a run lies.
+PLACE = frozenset({"name", "output_dir"})
 
 
 @dataclass(kw_only=True)
@@ -26,7 +32,7 @@ class Start:
 
     Attributes:
         config: resolved, plain containers.
-        directory: the run directory to go on in; None: claim a new one.
+        directory: the run directory to go on in, locked; None: claim a new one.
         state: the checkpoint to go on from; None: step 0.
         from_user: the config's targets come from the user rather than from a file.
         messages: what to tell the user.
@@ -39,12 +45,13 @@ class Start:
     messages: list[str] = field(default_factory=list)
 
 
-def plan(config: Config, given: list[str]) -> Start:
+def plan(config: Config, given: list[str], enter: Enter) -> Start:
     """Decide where a run starts.
 
     Args:
         config: as composed from the command line.
         given: the keys that the command line names.
+        enter: takes the lock of a run directory before anything in it is read.
 
     Raises:
         UserError: `resume` names nothing to go on from, or something else is overridden too.
@@ -52,36 +59,45 @@ def plan(config: Config, given: list[str]) -> Start:
     resume = config["resume"]
     if resume is None:
         return Start(config=config)
-    if resume == "auto":
-        return _plan_auto(config, given)
-    path = rundir.find(Path(resume), key="resume")
-    new_run = path.is_file()
-    allowed = RESUMABLE | STARTING | ({"name", "output_dir"} if new_run else set())
-    if config["init_from"] is not None:
+    if config["init_from"] is not None and resume != "auto":
         raise UserError(
             "init_from and resume are both given: resume goes on with a run, init_from starts a "
             "new one from its weights. Give one of them."
         )
-    refused = [key for key in given if key not in allowed]
+    if resume == "auto":
+        return _plan_auto(config, given, enter)
+    path = rundir.find(Path(resume), key="resume")
+    new_run = path.is_file()
+    allowed = RESUMABLE | (PLACE if new_run else frozenset())
+    refused = [key for key in given if key not in allowed | STARTING]
     if refused:
         instead = command("gan-train", init_from=path)
         raise UserError(
             f"{', '.join(refused)}: cannot change on resume, because it would be another run. "
-            f"A resumed run may change {', '.join(sorted(allowed - STARTING))}.\n"
+            f"A resumed run may change {', '.join(sorted(allowed))}.\n"
             f"  to start a new run from these weights: {instead} ..."
         )
-    start = _from_file(path) if new_run else _from_directory(path)
-    _override(start.config, config, given)
+    start = _from_file(path) if new_run else _from_directory(path, enter)
+    _override(start.config, config, [key for key in given if key in allowed])
+    if new_run and start.state and start.state["step"] >= start.config["steps"]:
+        longer = command("gan-train", resume=path, steps=2 * start.state["step"])
+        raise UserError(
+            f"resume={path}: at step {start.state['step']} of steps={start.config['steps']} there "
+            f"is nothing left to do.\n  to go on from it in a new run: {longer}"
+        )
     return start
 
 
-def _plan_auto(config: Config, given: list[str]) -> Start:
+def _plan_auto(config: Config, given: list[str], enter: Enter) -> Start:
     if config["name"] is None:
         raise UserError("resume=auto: give a name, so that the run can be found again: name=...")
     directory = Path(config["output_dir"]) / config["name"]
     if not directory.exists():
         return Start(config=config)
-    start = _from_directory(rundir.find(directory, key="name"))
+    if rundir.is_unused(directory):  # a run that was killed as it began
+        enter(rundir.lock(directory))
+        return Start(config=config, directory=directory)
+    start = _from_directory(rundir.find(directory, key="name"), enter)
     different = _differences(start.config, config)
     if different:
         raise UserError(
@@ -89,64 +105,67 @@ def _plan_auto(config: Config, given: list[str]) -> Start:
             + "\n  ".join(different)
             + "\n  Give another name, or the config it has."
         )
-    _override(start.config, config, given)
+    _override(start.config, config, [key for key in given if key in RESUMABLE])
     start.from_user = True  # equal to what the user asked for, targets included
     return start
 
 
-def _from_directory(directory: Path) -> Start:
+def _from_directory(directory: Path, enter: Enter) -> Start:
     """Go on in `directory`, from its newest good checkpoint or, if it has none yet, from 0."""
-    state, damaged = checkpoint.read_newest(directory / checkpoint.FOLDER)
-    messages = [f"passed over: {text}" for text in damaged]
-    if state is None:
+    enter(rundir.lock(directory))
+    newest = checkpoint.read_newest(directory / checkpoint.FOLDER)
+    messages = newest.messages
+    if newest.state is None:
         messages.append(f"{directory} has no checkpoint yet: starting at step 0.")
-        config = read_config(directory)
+        config = typed(rundir.read_config(directory), directory / rundir.CONFIG)
     else:
-        config = state["config"]
+        config = typed(newest.state["config"], directory / checkpoint.FOLDER)
+    newest.set_aside()
     return Start(
-        config=config, directory=directory, state=state, from_user=False, messages=messages
+        config=config, directory=directory, state=newest.state, from_user=False, messages=messages
     )
 
 
 def _from_file(path: Path) -> Start:
     """Start a new run from a checkpoint file, which stays untouched."""
     state = checkpoint.read(path)
-    config = {**state["config"], "name": None}
-    return Start(config=config, state=state, from_user=False)
+    return Start(config=typed(state["config"], path) | {"name": None}, state=state, from_user=False)
 
 
-def read_config(directory: Path) -> Config:
-    """The config.yaml of a run.
+def typed(config: object, source: Path) -> Config:
+    """A config read from a file, held against the schema as the command line's is.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: a key is missing, unknown or of another type.
     """
-    file = directory / rundir.CONFIG
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{file}: cannot be read ({error}).") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{file}: not a config of gan-train.")
-    return config
+        whole = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(TrainConfig), config))
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{source}: the config in it cannot be used ({reason}).") from error
+    assert isinstance(whole, dict)
+    missing = [f.name for f in fields(TrainConfig) if whole.get(f.name) == "???"]
+    if missing:
+        raise UserError(f"{source}: the config in it lacks {', '.join(missing)}.")
+    return {str(key): value for key, value in whole.items()}
 
 
-def _override(config: Config, typed: Config, given: list[str]) -> None:
-    """Take over the values of the keys that were given."""
-    for key in given:
+def _override(config: Config, composed: Config, keys: list[str]) -> None:
+    """Take over the values of some keys, and how to start."""
+    for key in keys:
         *parents, last = key.split(".")
-        source, target = typed, config
+        source, target = composed, config
         for part in parents:
             source, target = source[part], target[part]
         target[last] = source[last]
-    config.update({key: typed[key] for key in STARTING})
-    config["trust_checkpoint"], config["debug"] = typed["trust_checkpoint"], typed["debug"]
+    for key in (*STARTING, "trust_checkpoint", "debug"):
+        config[key] = composed[key]
 
 
 def _differences(before: Config, now: Config) -> list[str]:
     """Settings that differ and that a resumed run may not change."""
     old, new = flatten(before), flatten(now)
-    ignored = RESUMABLE | STARTING | {"name", "output_dir"}
+    ignored = RESUMABLE | STARTING | PLACE
     return [
         f"{key}: was {old.get(key, 'not there')}, now {new.get(key, 'not there')}"
         for key in sorted(old.keys() | new.keys())

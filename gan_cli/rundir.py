@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import filelock
+import yaml
 
 from gan_cli import checkpoint
 from gan_cli.errors import UserError
+from gan_cli.files import replacing
 from gan_cli.shell import command
 
 CONFIG = "config.yaml"
+LOCK = ".lock"
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
 
 
 def name_problem(name: str) -> str | None:
     """Why `name` cannot name a run below output_dir, or None."""
-    if _NAME.fullmatch(name) and not {".", ".."} & set(name.split("/")):
+    if _NAME.fullmatch(name) and not {".", ".."} & set(name.split("/")) and len(name) <= 200:
         return None
     return f"name={name}: use letters, digits, '.', '_' and '-' (a '/' makes a sub-folder)"
 
 
-def claim(output_dir: Path, *, name: str | None, label: str) -> Path:
+def claim(
+    output_dir: Path, *, name: str | None, label: str, go_on: dict[str, object] | None = None
+) -> Path:
     """Make a run's directory, which no other run has or gets.
 
     Args:
         output_dir: the folder of all runs; made if not there.
         name: the run's name; None: `<label>-<next free number>`.
         label: start of the name if none is given.
+        go_on: what else the command to resume an existing run of that name must say.
 
     Raises:
         UserError: the name is taken, or the folder cannot be made.
@@ -37,7 +45,7 @@ def claim(output_dir: Path, *, name: str | None, label: str) -> Path:
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         if name is not None:
-            return _claim_named(output_dir / name)
+            return _claim_named(output_dir / name, go_on or {})
         number = 1 + max(_numbers(output_dir, label), default=0)
         while True:
             directory = output_dir / f"{label}-{number}"
@@ -54,15 +62,14 @@ def claim(output_dir: Path, *, name: str | None, label: str) -> Path:
         ) from error
 
 
-def _claim_named(directory: Path) -> Path:
+def _claim_named(directory: Path, go_on: dict[str, object]) -> Path:
     directory.parent.mkdir(parents=True, exist_ok=True)
     try:
         directory.mkdir()
     except FileExistsError as error:
-        go_on = command("gan-train", resume=directory)
         raise UserError(
             f"name={directory.name}: {directory} exists already, and is left as it is.\n"
-            f"  to go on with it:     {go_on}\n"
+            f"  to go on with it:     {command('gan-train', resume=directory, **go_on)}\n"
             "  to start another run: give another name, or none"
         ) from error
     return directory
@@ -91,6 +98,8 @@ def find(path: Path, *, key: str) -> Path:
         runs = sorted(str(p) for p in near.iterdir() if is_run(p)) if near else []
         hint = f" Runs there: {', '.join(runs[:8])}" if runs else ""
         raise UserError(f"{key}={path}: no such run directory or checkpoint file.{hint}")
+    if not path.is_dir():
+        raise UserError(f"{key}={path}: neither a run directory nor a checkpoint file.")
     inside = sorted(p.name for p in path.iterdir())[:8]
     raise UserError(
         f"{key}={path}: not a run directory. One holds {CONFIG} and {checkpoint.FOLDER}/; "
@@ -98,19 +107,22 @@ def find(path: Path, *, key: str) -> Path:
     )
 
 
-def read_checkpoint(path: Path, *, key: str) -> tuple[Path, dict[str, Any]]:
-    """A checkpoint file, or the newest good one of a run directory; with the path as found.
+def read_checkpoint(path: Path, *, key: str) -> tuple[Path, dict[str, Any], list[str]]:
+    """A checkpoint file, or the newest good one of a run directory.
+
+    Returns:
+        The path as found, the checkpoint, and messages on files that were passed over.
 
     Raises:
         UserError: there is none.
     """
     path = find(path, key=key)
     if path.is_file():
-        return path, checkpoint.read(path)
-    state, _ = checkpoint.read_newest(path / checkpoint.FOLDER)
-    if state is None:
+        return path, checkpoint.read(path), []
+    newest = checkpoint.read_newest(path / checkpoint.FOLDER)
+    if newest.state is None:
         raise UserError(f"{key}={path}: the run has no checkpoint yet.")
-    return path, state
+    return path, newest.state, newest.messages
 
 
 def is_run(path: Path) -> bool:
@@ -118,13 +130,43 @@ def is_run(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
-def lock(directory: Path) -> filelock.BaseFileLock:
-    """Take the run for this process until it ends; the lock of a dead process does not count.
+def is_unused(path: Path) -> bool:
+    """Whether a directory was claimed, but nothing was written to it yet."""
+    return path.is_dir() and all(child.name == LOCK for child in path.iterdir())
+
+
+def write_config(directory: Path, config: dict[str, Any]) -> None:
+    """Write config.yaml."""
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    with replacing(directory / CONFIG) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read config.yaml.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    file = directory / CONFIG
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file}: cannot be read ({reason}).") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: not a config of gan-train.")
+    return config
+
+
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Keep the run to this process; the lock of a dead process does not count.
 
     Raises:
         UserError: another process trains in it now.
     """
-    held = filelock.FileLock(directory / ".lock")
+    held = filelock.FileLock(directory / LOCK)
     try:
         held.acquire(timeout=0)
     except filelock.Timeout as error:
@@ -133,4 +175,7 @@ def lock(directory: Path) -> filelock.BaseFileLock:
         ) from error
     except OSError as error:
         raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
-    return held
+    try:
+        yield
+    finally:
+        held.release()

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import IO, Any
 
 import torch
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -27,7 +26,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from gan_cli.files import replacing
 from gan_cli.pictures import Picture, write_png
+from gan_cli.terminal import Terminal
 
 METRICS, LOG, SAMPLES = "metrics.jsonl", "train.log", "samples"
 REFRESH_SECONDS = 0.2  # how often the bar moves
@@ -65,7 +66,7 @@ class RunLog:
             steps: where training ends, for the bar.
         """
         self.directory, self.first_step, self.steps = directory, step, steps
-        self.console = Console(highlight=False)
+        self.console = Terminal()
         self.last: dict[str, float] = {}
         self._failed: set[str] = set()
         self._log_file = self._open(LOG)
@@ -86,7 +87,7 @@ class RunLog:
                 TextColumn("eta"),
                 TimeRemainingColumn(),
                 console=self.console,
-                refresh_per_second=4,
+                refresh_per_second=1 / REFRESH_SECONDS,
                 expand=True,
             )
             self._display.add_task("train", total=self.steps, completed=self.first_step)
@@ -105,7 +106,7 @@ class RunLog:
 
     def say(self, text: str = "") -> None:
         """Print lines, unwrapped so that commands can be pasted, and keep them in train.log."""
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.say(text)
         self.note(text)
 
     def note(self, text: str) -> None:
@@ -131,10 +132,11 @@ class RunLog:
         )
         if self._display:
             self._display.status = status
-        elif time.monotonic() - self._printed > PLAIN_SECONDS or step >= self.steps:
+        if time.monotonic() - self._printed > PLAIN_SECONDS or step >= self.steps:
             self._printed = time.monotonic()
             left = self._time_left(step, scalars)
-            self.say(f"step {step}/{self.steps}   {status}   eta {left}")
+            tell = self.note if self._display else self.say
+            tell(f"step {step}/{self.steps}   {status}   eta {left}")
 
     def picture(self, step: int, picture: Picture) -> None:
         """Keep a picture of the fixed noise's samples at `step`, on disk and in TensorBoard."""
@@ -239,7 +241,7 @@ class LoadingBar:
     """Shows how far loading is: a bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = Terminal()
         self._bar: Progress | None = None
         self._printed = time.monotonic()
 
@@ -255,7 +257,7 @@ class LoadingBar:
                 self._bar.stop()
         elif time.monotonic() - self._printed > PLAIN_SECONDS:
             self._printed = time.monotonic()
-            self._console.print(f"{what}: {done} of {total}")
+            self._console.say(f"{what}: {done} of {total}")
 
 
 def number(value: float) -> str:
@@ -274,9 +276,8 @@ def trim_lines(file: Path, step: int) -> None:
                 kept.append(line)
         except (ValueError, KeyError):
             continue
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def trim_events(file: Path, step: int) -> None:
@@ -286,14 +287,12 @@ def trim_events(file: Path, step: int) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     records = list(RawEventFileLoader(str(file)).Load())
-    temporary = file.with_name("trimmed.tmp")
-    with temporary.open("wb") as output:
+    with replacing(file) as temporary, temporary.open("wb") as output:
         writer = RecordWriter(output)
         for record in records:
             if Event.FromString(record).step <= step:
                 writer.write(record)
         writer.flush()
-    temporary.replace(file)
 
 
 def system_scalars(device: torch.device) -> dict[str, float]:

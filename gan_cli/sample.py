@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+import torch
 from torch import Tensor
 
 from gan_cli import rundir
@@ -16,9 +16,15 @@ from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems
 from gan_cli.games.gan import GAN
 from gan_cli.pictures import draw, to_bytes, write_png
+from gan_cli.resume import typed
 from gan_cli.spec import DataSpec
+from gan_cli.terminal import Terminal
 
 MODES = ("grid", "images")
+
+
+class CheckpointWarning(UserWarning):
+    """A newer checkpoint could not be used."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +65,23 @@ class TrainedModel:
 
 def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:
     """See `gan_cli.load`."""
-    path, state = rundir.read_checkpoint(Path(run), key="run")
-    directory = path.parent.parent if path.is_file() else path
-    config = state["config"]
+    path, state, messages = rundir.read_checkpoint(Path(run), key="run")
+    for message in messages:
+        warnings.warn(message, CheckpointWarning, stacklevel=3)
+    directory = path
+    if path.is_file():
+        folder = path.resolve().parent
+        directory = folder.parent if rundir.is_run(folder.parent) else folder
+    config = typed(state["config"], path)
     vet_targets(config, trusted=trust_checkpoint)
-    spec = DataSpec(**state["spec"])
     try:
-        game = build_game(config, spec, resolve_device(device))
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    weights = {
-        key: value for key, value in state["session"]["game"].items() if key != "_extra_state"
-    }
-    game.load_state_dict(weights, strict=False)
+        spec = DataSpec(**state["spec"])
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are theirs
+            game = build_game(config, spec, resolve_device(device))
+        game.load_networks(state["session"]["game"])
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"run={run}: does not fit its own config ({reason}).") from error
     if not isinstance(game, GAN):
         raise UserError(f"run={run}: {type(game).__name__} does not sample from noise.")
     return TrainedModel(game.eval(), spec, state["step"], config, directory)
@@ -84,9 +94,13 @@ def run(config: dict[str, Any]) -> int:
         UserError: the run or a value is not usable, or the place cannot be written.
     """
     check(config)
-    model = load_run(
-        config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
-    )
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always", CheckpointWarning)
+        model = load_run(
+            config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
+        )
+    for warning in passed_over:
+        Terminal().say(f"note: {warning.message}")
     samples = model.sample(config["n"], seed=config["seed"])
     default = (
         model.directory
@@ -102,7 +116,7 @@ def run(config: dict[str, Any]) -> int:
     except OSError as error:
         raise UserError(f"out={out}: cannot be written ({error.strerror or error}).") from error
     text = f"{len(samples)} samples of step {model.step}, seed {config['seed']}: {written}"
-    Console(highlight=False).print(Text(text), soft_wrap=True)
+    Terminal().say(text)
     return 0
 
 

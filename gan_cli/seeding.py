@@ -8,7 +8,7 @@ import torch
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose, independent of all others (a hash, so no two collide)."""
+    """A 63-bit seed for one purpose, unrelated to the others (a hash)."""
     text = "/".join(str(part) for part in (seed, *purpose))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

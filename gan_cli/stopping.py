@@ -7,6 +7,14 @@ import threading
 from types import FrameType, TracebackType
 
 
+class StoppedAtOnceError(KeyboardInterrupt):
+    """A second signal came; `exit_code` is what the command ends with."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("stopped at once; the last checkpoint is kept.")
+        self.exit_code = 128 + number
+
+
 class StopRequest:
     """Context manager that notes signals; the loop looks at `signal_number` between steps."""
 
@@ -31,7 +39,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.signal_number is not None:
-            raise KeyboardInterrupt
+            raise StoppedAtOnceError(number)
         self.signal_number = number
 
     @property

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from gan_cli.config import split_arguments
 from gan_cli.errors import UserError
 from gan_cli.rundir import claim, name_problem
 from gan_cli.shell import hydra_value
@@ -23,9 +24,7 @@ def sweep_arguments(arguments: list[str], *, output_dir: str) -> list[str]:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    overrides = OverridesParser.create().parse_overrides(
-        [text for text in arguments if not text.startswith("-")]
-    )
+    overrides = OverridesParser.create().parse_overrides(split_arguments(arguments)[0])
     fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
     output_dir, name = str(fixed.get("output_dir", output_dir)), fixed.get("name")
     if name is not None and (problem := name_problem(str(name))):

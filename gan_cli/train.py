@@ -4,52 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from rich.console import Console
-from rich.text import Text
 
-from gan_cli import checkpoint, environment, resume, rundir
-from gan_cli.build import build_session, foreign_targets, load_data
+from gan_cli import checkpoint, environment, report, resume, rundir
+from gan_cli.build import build_session, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
-from gan_cli.config import RESUMABLE
 from gan_cli.data.base import Dataset
 from gan_cli.data.batches import StreamedBatches
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
 from gan_cli.loop import Cadence, Player, Session, Turn, train
-from gan_cli.pictures import draw
+from gan_cli.pictures import Picture, draw
 from gan_cli.resume import Config, Start
 from gan_cli.runlog import LoadingBar, RunLog, system_scalars
-from gan_cli.shell import command, program
 from gan_cli.stopping import StopRequest
+from gan_cli.terminal import Terminal
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
-NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
 
 
 class Recorder:
     """What the loop reports to: log, pictures and checkpoints of one run directory."""
 
-    def __init__(self, log: RunLog, session: Session, dataset: Dataset, config: Config) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        session: Session,
+        dataset: Dataset,
+        config: Config,
+        environment: dict[str, str],
+    ) -> None:
         self.runlog, self.session, self.dataset, self.config = log, session, dataset, config
-        self.environment: dict[str, str] = {}
+        self.environment = environment
         self.saved_step: int | None = None
-        self._in_hparams = session.step > 0
+        self._in_hparams = False
         values = dataset.values
         #: Real points to plot beside generated ones; empty for images.
-        self.real = (
-            values[:REFERENCE_POINTS] if isinstance(values, torch.Tensor) else torch.empty(0)
-        )
+        self.real = torch.empty(0)
+        if isinstance(values, torch.Tensor) and not dataset.spec.is_image:
+            self.real = values[:REFERENCE_POINTS]
 
     def advance(self, step: int) -> None:
         """Move the progress bar."""
@@ -60,28 +60,31 @@ class Recorder:
         if not self._in_hparams:
             self._in_hparams = True
             metrics = [key for key in HEADLINE_METRICS if key in scalars]
-            self.runlog.hparams(tensorboard_settings(self.config), metrics)
+            self.runlog.hparams(report.tensorboard_settings(self.config), metrics)
         self.runlog.scalars(step, scalars | system_scalars(self.session.device))
 
     def sample(self, step: int) -> None:
         """Write the preview picture of `step`."""
         self.runlog.picture(step, self.picture())
 
-    def picture(self) -> Any:
+    def picture(self) -> Picture:
         """The preview, drawn."""
         return draw(self.session.game.preview(), self.dataset.spec, real=self.real)
 
     def save(self, step: int) -> None:
-        """Write a checkpoint, unless the weights are not finite."""
-        weights = self.session.game.state_dict()
-        for name, value in weights.items():
+        """Write a checkpoint, unless the weights are not finite.
+
+        Raises:
+            DivergedError: they are not.
+            OSError: it could not be written.
+        """
+        for name, value in self.session.game.state_dict().items():
             if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
                 raise DivergedError(
                     f"training diverged: {name} is not finite at step {step}. The last good "
                     "checkpoint is kept; try a smaller optimizer.lr."
                 )
         self.runlog.flush()
-        folder = self.runlog.directory / checkpoint.FOLDER
         state = {
             "step": step,
             "config": self.config,
@@ -90,8 +93,24 @@ class Recorder:
             "session": self.session.state_dict(),
         }
         keep = {"keep_last": self.config["keep_last"], "keep_every": self.config["keep_every"]}
-        checkpoint.save(folder, state, **keep)
+        checkpoint.save(self.runlog.directory / checkpoint.FOLDER, state, **keep)
         self.saved_step = step
+
+    def save_at_end(self) -> None:
+        """Write the last checkpoint, if the cadence has not.
+
+        Raises:
+            GanTrainError: it could not be written, so work is lost.
+        """
+        if self.saved_step == self.session.step:
+            return
+        try:
+            self.save(self.session.step)
+        except OSError as error:
+            raise GanTrainError(
+                f"{self.runlog.directory}: the last checkpoint could not be written ({error}). "
+                "Older ones are kept; make room, then resume."
+            ) from error
 
 
 def run(config: Config, given: list[str]) -> int:
@@ -107,65 +126,115 @@ def run(config: Config, given: list[str]) -> int:
     Raises:
         GanTrainError: anything expected that ends a run; says what and what would work.
     """
-    start = resume.plan(config, given)
-    trusted = start.from_user or start.config["trust_checkpoint"]
-    notes = start.messages + check(start.config, trusted=trusted)
-    if finished(start):
-        return 0
-    config = start.config
-    device = resolve_device(config["device"])
-    set_up_torch(config, device)
-    try:
-        dataset = load_data(config, progress=LoadingBar())
-        notes += dataset.notes
-        session = build_session(config, dataset, device)
-        if start.state is not None:
+    with ExitStack() as stack:
+        try:
+            start = resume.plan(config, given, stack.enter_context)
+            trusted = start.from_user or start.config["trust_checkpoint"]
+            start.messages += check(start.config, trusted=trusted, given=given)
+            if finished(start):
+                Terminal().say(report.nothing_left(start))
+                return 0
+            device = resolve_device(start.config["device"])
+            set_up_torch(start.config, device)
+            dataset = load_data(start.config, progress=LoadingBar())
+            start.messages += dataset.notes
+            session = build_session(start.config, dataset, device)
+            take_up(start, session)
+            if config["dry_run"]:
+                Terminal().say(report.summary(start.config, session, dataset, start.messages))
+                return 0
+            return train_in_directory(start, session, dataset, stack)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise GanTrainError(memory_message(config)) from error
+            raise
+
+
+def finished(start: Start) -> bool:
+    """Whether a resumed run has nothing left to do."""
+    return start.state is not None and start.state["step"] >= start.config["steps"]
+
+
+def take_up(start: Start, session: Session) -> None:
+    """Load what the run starts from, if anything.
+
+    Raises:
+        UserError: it does not fit the config.
+    """
+    if start.state is not None:
+        try:
             session.load_state_dict(start.state["session"])
-        elif config["init_from"] is not None:
-            notes.append(initialise(session, Path(config["init_from"])))
-        if config["dry_run"]:
-            describe(config, session, dataset)
-            return 0
-        return train_in(start, session, dataset, notes)
-    except (RuntimeError, MemoryError) as error:
-        raise explain_memory(error, config) from error
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"resume={start.config['resume']}: the checkpoint does not fit its own config "
+                f"({reason})."
+            ) from error
+    elif start.config["init_from"] is not None:
+        source = Path(start.config["init_from"])
+        path, state, messages = rundir.read_checkpoint(source, key="init_from")
+        try:
+            session.game.load_networks(state["session"]["game"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"init_from={source}: its networks are not those of this config:\n  {error}"
+            ) from error
+        start.messages += messages
+        start.messages.append(
+            f"weights from {path}, step {state['step']}; everything else starts afresh."
+        )
 
 
-def train_in(start: Start, session: Session, dataset: Dataset, notes: list[str]) -> int:
-    """Claim or re-open the run directory, and train in it."""
+def train_in_directory(start: Start, session: Session, dataset: Dataset, stack: ExitStack) -> int:
+    """Claim a run directory, unless the run goes on in its own, and train in it."""
     config = start.config
     directory = start.directory
     if directory is None:
         label = f"{config['model']['name']}-{config['data']['name']}"
-        directory = rundir.claim(Path(config["output_dir"]), name=config["name"], label=label)
-        config["name"] = str(directory.relative_to(config["output_dir"]))
-    config["resume"] = None
-    with rundir.lock(directory):
-        write_config(directory, config)
-        log = RunLog(directory, step=session.step, steps=config["steps"])
-        if isinstance(session.batches, StreamedBatches):
-            session.batches.on_unusable = lambda text: log.say(f"note: {text}")
-        recorder = Recorder(log, session, dataset, config)
-        recorder.environment = environment.describe(
-            session.device, threads=config["threads"], data=dataset.fingerprint()
+        output_dir = Path(config["output_dir"])
+        directory = rundir.claim(
+            output_dir, name=config["name"], label=label, go_on=report.trust(config)
         )
-        try:
-            return train_and_report(start, recorder, notes)
-        finally:
-            log.close()
+        config["name"] = str(directory.relative_to(output_dir))
+        stack.enter_context(rundir.lock(directory))
+    config["resume"] = None
+    rundir.write_config(directory, config)
+    log = RunLog(directory, step=session.step, steps=config["steps"])
+    if isinstance(session.batches, StreamedBatches):
+        session.batches.on_unusable = lambda text: log.say(f"note: {text}")
+    now = environment.describe(
+        session.device, threads=config["threads"], data=dataset.fingerprint()
+    )
+    recorder = Recorder(log, session, dataset, config, now)
+    for line in report.introduction(start, session, dataset, now, directory):
+        log.say(line)
+    for note in start.messages:
+        log.say(f"note: {note}")
+    log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
+    try:
+        return train_and_report(config, recorder)
+    except BaseException as error:
+        log.note(f"ended: {error or type(error).__name__}")
+        raise
+    finally:
+        log.close()
 
 
-def train_and_report(start: Start, recorder: Recorder, notes: list[str]) -> int:
-    """Say what starts, train, save, and say how it ended and how to go on."""
-    config, session, log = start.config, recorder.session, recorder.runlog
-    introduce(start, recorder, notes)
-    if session.step == 0:
-        recorder.sample(0)
+def train_and_report(config: Config, recorder: Recorder) -> int:
+    """Train, save, and say how it ended and how to go on."""
+    session, log = recorder.session, recorder.runlog
     turns: dict[Player, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
     if config["compile"]:
         for turn in turns.values():
             turn.compile()
+    cadence = Cadence(
+        log=config["log_every"],
+        sample=config["sample_every"],
+        checkpoint=config["checkpoint_every"],
+    )
     with StopRequest() as stop:
+        if session.step == 0:
+            recorder.sample(0)
         with log:
             reason = train(
                 session,
@@ -175,39 +244,15 @@ def train_and_report(start: Start, recorder: Recorder, notes: list[str]) -> int:
                 k=config["k"],
                 steps=config["steps"],
                 max_minutes=config["max_minutes"],
-                cadence=Cadence(
-                    log=config["log_every"],
-                    sample=config["sample_every"],
-                    checkpoint=config["checkpoint_every"],
-                ),
+                cadence=cadence,
                 autocast=autocast(config, session.device),
             )
-        if recorder.saved_step != session.step:
-            save_at_end(recorder)
+        recorder.save_at_end()
         picture = log.final_picture(recorder.picture())
-    endings = {
-        "done": "done",
-        "time": f"stopped after max_minutes={config['max_minutes']}",
-        "signal": f"stopped by {stop.name}",
-    }
     log.table(f"step {session.step}")
-    seconds = timedelta(seconds=round(session.elapsed()))
-    log.say(f"{endings[reason]}: {session.step} steps in {seconds}, all saved.")
-    log.say(what_next(config, log.directory, picture, session.step))
+    lines = report.ending(config, log, session, reason, picture=picture, signal=stop.name)
+    log.say("\n".join(lines))
     return stop.exit_code if reason == "signal" else 0
-
-
-def finished(start: Start) -> bool:
-    """Whether there is nothing left to do; says so, and how to extend."""
-    config, state = start.config, start.state
-    if state is None or state["step"] < config["steps"] or start.directory is None:
-        return False
-    longer = command("gan-train", resume=start.directory, steps=2 * state["step"])
-    print_lines(
-        f"{start.directory}: finished, {state['step']} of steps={config['steps']} are done.\n"
-        f"  to go on: {longer}"
-    )
-    return True
 
 
 def set_up_torch(config: Config, device: torch.device) -> None:
@@ -232,130 +277,11 @@ def autocast(config: Config, device: torch.device) -> AbstractContextManager[Any
     return contextlib.nullcontext()
 
 
-def initialise(session: Session, source: Path) -> str:
-    """Take the weights of another run; everything else starts afresh."""
-    path, state = rundir.read_checkpoint(source, key="init_from")
-    weights = {
-        key: value
-        for key, value in state["session"]["game"].items()
-        if key in dict(session.game.named_parameters()) or key.split(".")[-1].startswith("running_")
-    }
-    own = dict(session.game.named_parameters())
-    different = [
-        f"{key}: {tuple(weights[key].shape) if key in weights else 'missing'} there, "
-        f"{tuple(value.shape)} here"
-        for key, value in own.items()
-        if key not in weights or weights[key].shape != value.shape
-    ]
-    if different:
-        raise UserError(
-            f"init_from={source}: its networks are not those of this config:\n  "
-            + "\n  ".join(different[:6])
-        )
-    session.game.load_state_dict(weights, strict=False)
-    return f"weights from {path}, step {state['step']}; everything else starts afresh."
-
-
-def save_at_end(recorder: Recorder) -> None:
-    """The last checkpoint, on which all that was done since the one before depends."""
-    try:
-        recorder.save(recorder.session.step)
-    except OSError as error:
-        raise GanTrainError(
-            f"{recorder.runlog.directory}: the last checkpoint could not be written ({error}). "
-            "Older ones are kept; make room, then resume."
-        ) from error
-
-
-def write_config(directory: Path, config: Config) -> None:
-    """Write config.yaml, whole or not at all."""
-    path = directory / rundir.CONFIG
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
-    temporary.replace(path)
-
-
-def introduce(start: Start, recorder: Recorder, notes: list[str]) -> None:
-    """Say what is about to happen, and what changed since the checkpoint."""
-    config, log, now = start.config, recorder.runlog, recorder.environment
-    model, data = config["model"]["name"], config["data"]["name"]
-    log.say(
-        f"{model} on {data}: {len(recorder.dataset):,} data of "
-        f"{'x'.join(map(str, recorder.dataset.spec.shape))}, m={config['data']['batch_size']}, "
-        f"k={config['k']}, {config['steps']} steps on {now['device']} "
-        f"({config['threads']} threads) in {log.directory}"
-    )
-    for text in notes:
-        log.say(f"note: {text}")
-    if start.state is not None:
-        log.say(f"resumed at step {recorder.session.step}")
-        for change in environment.changes(start.state["environment"], now):
-            log.say(f"note: {change}; from here on the run may differ from an unbroken one.")
-    log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
-
-
-def what_next(config: Config, directory: Path, picture: Path, step: int) -> str:
-    """The commands a person may want now, ready to be pasted."""
-    trust = {"trust_checkpoint": True} if foreign_targets(config) else {}
-    logs = shlex.quote(str(directory))
-    return "\n".join(
-        [
-            f"  pictures  {picture.parent}/  (the newest: {picture.name})",
-            f"  curves    {program('tensorboard')} --logdir {logs}",
-            f"  go on     {command('gan-train', resume=directory, steps=2 * step or 1, **trust)}",
-            f"  sample    {command('gan-sample', run=directory, **trust)}",
-        ]
-    )
-
-
-def tensorboard_settings(config: Config) -> dict[str, object]:
-    """What was trained as TensorBoard's HPARAMS tab takes it: flat, of numbers, flags and text."""
-    skipped = RESUMABLE | resume.STARTING | {"name", "output_dir", "init_from"}
-    flat = {
-        key: value
-        for key, value in resume.flatten(config).items()
-        if key not in skipped and value is not None and not key.startswith(NOT_SETTINGS)
-    }
-    return {
-        # The class is what tells the options of a group apart.
-        key.removesuffix("._target_"): value
-        if isinstance(value, bool | int | float)
-        else str(value).rpartition(".")[2]
-        if key.endswith("._target_")
-        else str(value)
-        for key, value in flat.items()
-    }
-
-
-def describe(config: Config, session: Session, dataset: Dataset) -> None:
-    """What dry_run=true shows: networks and sizes."""
-    game = session.game
-    sizes = {
-        side: sum(p.numel() for p in part.parameters())
-        for side, part in (("D", game.discriminators), ("G", game.generators))
-    }
-    print_lines(
-        f"{game}\n"
-        f"data: {len(dataset):,} of shape {dataset.spec.shape}, range {dataset.spec.value_range}, "
-        f"{dataset.spec.classes} classes\n"
-        f"parameters: D {sizes['D']:,}, G {sizes['G']:,}\n"
-        f"steps={config['steps']} on {session.device}\n"
-        "dry_run=true: nothing was trained or written."
-    )
-
-
-def print_lines(text: str) -> None:
-    """Print outside a run, unwrapped."""
-    Console(highlight=False).print(Text(text), soft_wrap=True)
-
-
-def explain_memory(error: Exception, config: Config) -> Exception:
-    """Out of memory as one message that names what to make smaller; other errors unchanged."""
-    if not is_out_of_memory(error):
-        return error
+def memory_message(config: Config) -> str:
+    """Out of memory as one message that names what to make smaller."""
     size = config["data"].get("image_size")
     image = f", data.image_size={size}" if size is not None else ""
-    return GanTrainError(
+    return (
         f"out of memory on device={config['device']} with "
         f"data.batch_size={config['data']['batch_size']}{image}, k={config['k']}. "
         "Make the first smaller, or the image or the networks (k costs time, not memory)."

@@ -1,7 +1,6 @@
 """YAML, constructors, schema, check and help page say the same."""
 
 import inspect
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -133,14 +132,18 @@ def test_network_problems_come_with_their_key() -> None:
 
 
 def test_unknown_and_missing_arguments() -> None:
-    config = composed("+noise.stdd=2", "~data.batch_size")
-    del config["loss"]["_target_"]
     with pytest.raises(UserError) as error:
-        check(config, trusted=True)
+        check(composed("+noise.stdd=2", "k=0"), trusted=True)
     assert "noise.stdd=2: Normal has no such argument" in str(error.value)
     assert "Did you mean std?" in str(error.value)
-    assert "data.batch_size=None" in str(error.value)
-    assert "loss: needs a _target_" in str(error.value)
+    assert "k=0" in str(error.value)
+    config = composed("~data.batch_size", "~optimizer.lr")
+    del config["loss"]["_target_"]
+    config["noise"] = None
+    with pytest.raises(UserError) as error:
+        check(config, trusted=True)
+    for part in ("data.batch_size: is", "optimizer.lr: is", "loss._target_: is", "noise: is"):
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -149,11 +152,14 @@ def test_unknown_and_missing_arguments() -> None:
         (["noise=spherical", "noise.dim=1"], "draws only -1 and +1"),
         (["schedule=cosine", "schedule.decay_steps=10", "steps=20"], "nothing is learned after"),
         (["deterministic=true", "device=cpu"], "no effect on the CPU"),
-        (["optimizer.lr_d=0.1", "optimizer.lr_g=0.2"], "optimizer.lr has no effect"),
+        (["optimizer.lr_d=1", "optimizer.lr_g=2", "optimizer.lr=3"], "optimizer.lr has no effect"),
+        (["schedule=exponential_decay", "schedule.final_momentum=0.7"], "no momentum"),
     ],
 )
 def test_settings_without_effect_are_said(override: list[str], note: str) -> None:
-    assert any(note in text for text in check(composed(*override), trusted=True))
+    given = [text.partition("=")[0] for text in override]
+    notes = check(composed(*override), trusted=True, given=given)
+    assert any(note in text for text in notes)
     assert check(composed(), trusted=True) == []
 
 
@@ -207,6 +213,21 @@ def test_steps_default_depends_on_the_data(data: str) -> None:
     assert composed(f"data={data}", "steps=7")["steps"] == 7
 
 
-def test_typed_roots() -> None:
-    for loss, noise in itertools.product(groups()["loss"], groups()["noise"]):
-        assert isinstance(composed(f"loss={loss}", f"noise={noise}")["k"], int)
+def test_bad_items_of_lists_and_bad_optimizer_values_are_named() -> None:
+    config = composed("model.generator.hidden=[8,x]", "optimizer.betas=[0.5,2]", "k=0")
+    with pytest.raises(UserError) as error:
+        check(config, trusted=True)
+    for part in ("model.generator.hidden=[8, 'x']: must be", "optimizer: Invalid beta", "k=0"):
+        assert part in str(error.value)
+
+
+def test_networks_too_large_to_be_built_are_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.generator: too large"):
+        check(composed("noise.dim=99999999999999999"), trusted=True)
+
+
+def test_contradictions_are_refused() -> None:
+    with pytest.raises(UserError, match=r"compile=true: performance=plain"):
+        check(composed("compile=true", "performance=plain"), trusted=True)
+    with pytest.raises(UserError, match=r"data\.kind=points"):
+        check(composed("data.kind=points"), trusted=True)

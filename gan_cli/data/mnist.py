@@ -13,6 +13,7 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -58,7 +59,7 @@ class MNIST(ImageSource):
         if len(images) != len(labels) or len(images) == 0:
             raise UserError(
                 f"{self.folder}: {len(images)} images but {len(labels)} labels. "
-                "Remove the files and fetch them again."
+                "Remove them and start again: they are fetched anew."
             )
         return self.dataset(images.unsqueeze(1), labels.long())
 
@@ -77,7 +78,7 @@ class MNIST(ImageSource):
             # torchvision prints mirror after mirror; one message of ours says it all.
             with contextlib.redirect_stdout(io.StringIO()):
                 getattr(torchvision.datasets, self.variant)(self.root, train=True, download=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, HTTPException, zlib.error) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(self._what_to_do(f"the download failed: {reason}")) from error
 
@@ -112,12 +113,14 @@ def read_idx(file: Path, *, dimensions: int) -> Tensor:
         zero, kind, rank = struct.unpack(">HBB", content[:4])
         shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
     except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise UserError(f"{file}: cannot be read ({error}). Fetch the file again.") from error
+        raise UserError(
+            f"{file}: cannot be read ({error}). Remove it and start again: it is fetched anew."
+        ) from error
     start = 4 + 4 * dimensions
     if (zero, kind, rank) != (0, 8, dimensions) or len(content) - start != math.prod(shape):
         raise UserError(
             f"{file}: not an IDX file of {dimensions}-dimensional bytes, or cut short. "
-            "Fetch the file again."
+            "Remove it and start again: it is fetched anew."
         )
     values = np.frombuffer(content, dtype=np.uint8, offset=start).copy()
     return torch.from_numpy(values).view(shape)

@@ -6,12 +6,20 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from gan_cli.data.base import Dataset, DataSource, Progress
 from gan_cli.density import GaussianMixture
 from gan_cli.errors import require
 from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec
+
+DTYPE = torch.float64  # of densities
+
+
+def mixture(means: Tensor, std: float) -> GaussianMixture:
+    """Equal Gaussians of one standard deviation about `means`, (K, n)."""
+    return GaussianMixture(means, torch.full((len(means),), std, dtype=DTYPE))
 
 
 class Points(DataSource):
@@ -37,9 +45,12 @@ class Gaussian(Points):
     """N(mean, std^2 I) in `dim` dimensions."""
 
     def __init__(self, *, dim: int, mean: float, std: float, samples: int) -> None:
-        require((dim >= 1, f"dim={dim}: must be at least 1"), _positive("std", std))
-        density = GaussianMixture(torch.full((1, dim), mean), torch.tensor([std]))
-        super().__init__(density, samples=samples)
+        require(
+            (dim >= 1, f"dim={dim}: must be at least 1"),
+            (math.isfinite(mean), f"mean={mean}: must be finite"),
+            _positive("std", std),
+        )
+        super().__init__(mixture(torch.full((1, dim), mean, dtype=DTYPE), std), samples=samples)
 
 
 class Mixture1d(Points):
@@ -60,13 +71,14 @@ class Mixture1d(Points):
                 f"means={list(means)}: stds={list(stds)} and weights={list(weights)} "
                 "must be as many",
             ),
-            (all(std > 0 for std in stds), f"stds={list(stds)}: must all be positive"),
-            (all(w > 0 for w in weights), f"weights={list(weights)}: must all be positive"),
+            (all(map(math.isfinite, means)), f"means={list(means)}: must all be finite"),
+            (_all_positive(stds), f"stds={list(stds)}: must all be positive and finite"),
+            (_all_positive(weights), f"weights={list(weights)}: must all be positive and finite"),
         )
         density = GaussianMixture(
-            torch.tensor(means, dtype=torch.float64)[:, None],
-            torch.tensor(stds, dtype=torch.float64),
-            torch.tensor(weights, dtype=torch.float64),
+            torch.tensor(means, dtype=DTYPE)[:, None],
+            torch.tensor(stds, dtype=DTYPE),
+            torch.tensor(weights, dtype=DTYPE),
         )
         super().__init__(density, samples=samples)
 
@@ -80,9 +92,9 @@ class Ring(Points):
             _positive("radius", radius),
             _positive("std", std),
         )
-        angles = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
+        angles = torch.arange(modes, dtype=DTYPE) * (2 * math.pi / modes)
         means = radius * torch.stack([angles.cos(), angles.sin()], dim=1)
-        super().__init__(GaussianMixture(means, torch.full((modes,), std)), samples=samples)
+        super().__init__(mixture(means, std), samples=samples)
 
 
 class Grid(Points):
@@ -94,9 +106,13 @@ class Grid(Points):
             _positive("spacing", spacing),
             _positive("std", std),
         )
-        axis = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2) * spacing
+        axis = (torch.arange(side, dtype=DTYPE) - (side - 1) / 2) * spacing
         means = torch.cartesian_prod(axis, axis)
-        super().__init__(GaussianMixture(means, torch.full((side**2,), std)), samples=samples)
+        super().__init__(mixture(means, std), samples=samples)
+
+
+def _all_positive(numbers: Sequence[float]) -> bool:
+    return all(0 < number < math.inf for number in numbers)
 
 
 def _positive(name: str, number: float) -> tuple[bool, str]:

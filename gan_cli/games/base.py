@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,13 +56,43 @@ class Game(nn.Module, ABC):
         """Start the game's random stream on `device` afresh."""
         self.rng = generator_for(seed, "noise", *purpose, device=device)
 
-    def get_extra_state(self) -> dict[str, Tensor]:
+    def get_extra_state(self) -> dict[str, Any]:
         """Position of the random stream, part of the state dict."""
-        return {"rng": self.rng.get_state()}
+        return {"rng": self.rng.get_state(), "device": self.rng.device.type}
 
-    def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Continue the random stream where `get_extra_state` left it."""
-        self.rng.set_state(state["rng"].cpu())
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Continue the random stream where `get_extra_state` left it.
+
+        A stream of another kind of device cannot be continued: a new one is seeded from it.
+        """
+        if state["device"] == self.rng.device.type:
+            self.rng.set_state(state["rng"].cpu())
+        else:
+            digest = hashlib.blake2b(state["rng"].numpy().tobytes(), digest_size=7).digest()
+            self.rng.manual_seed(int.from_bytes(digest, "big"))
+
+    def load_networks(self, state: dict[str, Any]) -> None:
+        """Take the networks' weights and statistics from a state dict, and nothing else of it.
+
+        Raises:
+            ValueError: some are missing or of another shape; says which.
+        """
+        own = {key: value for key, value in self.state_dict().items() if is_of_network(key)}
+        different = [
+            f"{key}: {tuple(state[key].shape) if key in state else 'missing'} there, "
+            f"{tuple(value.shape)} here"
+            for key, value in own.items()
+            if key not in state or state[key].shape != value.shape
+        ]
+        if different:
+            more = f"\n  ... and {len(different) - 6} more" if len(different) > 6 else ""
+            raise ValueError("\n  ".join(different[:6]) + more)
+        self.load_state_dict({key: state[key] for key in own}, strict=False)
+
+
+def is_of_network(key: str) -> bool:
+    """Whether a state dict's key belongs to a network rather than to the game itself."""
+    return key not in ("_extra_state", "fixed_noise")
 
 
 @contextmanager

@@ -49,8 +49,9 @@ class GAN(Game):
         fake_x = self.fakes(batch)
         real = self.discriminator(batch.x, batch.labels)
         fake = self.discriminator(fake_x, batch.labels)
+        real, fake = real.float(), fake.float()  # losses in full precision under autocast too
         loss = self.loss.d(real, fake)
-        real, fake = real.detach().float(), fake.detach().float()
+        real, fake = real.detach(), fake.detach()
         if self.loss.log_odds:
             scalars = log_odds_scalars(real, fake)
         else:
@@ -59,7 +60,8 @@ class GAN(Game):
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
         """G's move on fresh noise (Algorithm 1, outer loop)."""
-        loss = self.loss.g(self.discriminator(self.fakes(batch), batch.labels))
+        fake = self.discriminator(self.fakes(batch), batch.labels)
+        loss = self.loss.g(fake.float())
         return loss, {"loss/g": loss.detach()}
 
     def draw_fixed_noise(self, n: int, *, seed: int) -> None:

@@ -1,0 +1,109 @@
+"""What a training run says before it starts and after it ends."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from gan_cli import environment
+from gan_cli.build import foreign_targets
+from gan_cli.config import RESUMABLE
+from gan_cli.data.base import Dataset
+from gan_cli.loop import Reason, Session
+from gan_cli.resume import PLACE, STARTING, Config, Start, flatten
+from gan_cli.runlog import RunLog
+from gan_cli.shell import command, program
+
+#: Config keys that describe the options rather than the training.
+NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
+
+
+def trust(config: Config) -> dict[str, object]:
+    """What printed commands must add to load classes from outside gan_cli and torch."""
+    return {"trust_checkpoint": True} if foreign_targets(config) else {}
+
+
+def introduction(
+    start: Start, session: Session, dataset: Dataset, now: dict[str, str], directory: Path
+) -> list[str]:
+    """What is about to happen, and what changed since the checkpoint."""
+    config = start.config
+    shape = "x".join(map(str, dataset.spec.shape))
+    lines = [
+        f"{config['model']['name']} on {config['data']['name']}: {len(dataset):,} data of {shape}, "
+        f"m={config['data']['batch_size']}, k={config['k']}, {config['steps']} steps on "
+        f"{now['device']} ({config['threads']} threads) in {directory}"
+    ]
+    if start.state is not None:
+        lines.append(f"resumed at step {session.step}")
+        lines += [
+            f"note: {change}; from here on the run may differ from an unbroken one."
+            for change in environment.changes(start.state["environment"], now)
+        ]
+    return lines
+
+
+def ending(
+    config: Config, log: RunLog, session: Session, reason: Reason, *, picture: Path, signal: str
+) -> list[str]:
+    """How the run ended, and the commands a person may want now, ready to be pasted."""
+    how = {
+        "done": "done",
+        "time": f"stopped after max_minutes={config['max_minutes']}",
+        "signal": f"stopped by {signal}",
+    }[reason]
+    directory, flags = log.directory, trust(config)
+    longer = {"steps": 2 * session.step} if reason == "done" else {}
+    seconds = timedelta(seconds=round(session.elapsed()))
+    return [
+        f"{how}: {session.step} of {config['steps']} steps in {seconds}, all saved.",
+        f"  pictures  {picture.parent}/  (the newest: {picture.name})",
+        f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
+        f"  go on     {command('gan-train', resume=directory, **longer, **flags)}",
+        f"  sample    {command('gan-sample', run=directory, **flags)}",
+    ]
+
+
+def nothing_left(start: Start) -> str:
+    """That a run is finished, and how to extend it."""
+    assert start.state is not None
+    step = start.state["step"]
+    longer = command("gan-train", resume=start.directory, steps=2 * step, **trust(start.config))
+    return (
+        f"{start.directory}: finished, {step} of steps={start.config['steps']} are done.\n"
+        f"  to go on: {longer}"
+    )
+
+
+def summary(config: Config, session: Session, dataset: Dataset, notes: Sequence[str]) -> str:
+    """What dry_run=true shows: networks and sizes."""
+    game, spec = session.game, dataset.spec
+    d, g = (
+        sum(p.numel() for p in side.parameters()) for side in (game.discriminators, game.generators)
+    )
+    lines = [f"note: {note}" for note in notes]
+    lines += [
+        str(game),
+        f"data: {len(dataset):,} of {'x'.join(map(str, spec.shape))}, "
+        f"range {spec.value_range or 'unbounded'}, {spec.classes} classes",
+        f"parameters: D {d:,}, G {g:,}",
+        f"{config['steps']} steps on {session.device}",
+        "dry_run=true: nothing was trained or written.",
+    ]
+    return "\n".join(lines)
+
+
+def tensorboard_settings(config: Config) -> dict[str, object]:
+    """What was trained as TensorBoard's HPARAMS tab takes it: flat, of numbers, flags and text."""
+    skipped = RESUMABLE | STARTING | PLACE
+    settings: dict[str, object] = {}
+    for key, value in flatten(config).items():
+        if key in skipped or value is None or key.startswith(NOT_SETTINGS):
+            continue
+        if key.endswith("._target_"):  # the class tells the options of a group apart
+            settings[key.removesuffix("._target_")] = str(value).rpartition(".")[2]
+        else:
+            settings[key] = value if isinstance(value, bool | int | float) else str(value)
+    return settings
