@@ -137,12 +137,12 @@ def test_unknown_and_missing_arguments() -> None:
     assert "noise.stdd=2: Normal has no such argument" in str(error.value)
     assert "Did you mean std?" in str(error.value)
     assert "k=0" in str(error.value)
-    config = composed("~data.batch_size", "~optimizer.lr")
-    del config["loss"]["_target_"]
+    config = composed("~data.batch_size")
+    del config["loss"]["_target_"], config["optimizer"]["lr_d"]
     config["noise"] = None
     with pytest.raises(UserError) as error:
         check(config, trusted=True)
-    for part in ("data.batch_size: is", "optimizer.lr: is", "loss._target_: is", "noise: is"):
+    for part in ("data.batch_size: is", "optimizer.lr_d: is", "loss._target_: is", "noise: is"):
         assert part in str(error.value)
 
 

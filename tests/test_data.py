@@ -3,6 +3,7 @@
 import gzip
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,15 @@ def test_mnist_reads_plain_and_gzipped_files_without_network(mnist_root: Path) -
     assert data.labels.shape == (200,)
     random = np.random.default_rng(0)
     assert np.array_equal(data.values[:, 0].numpy(), random.integers(0, 256, (200, 28, 28)))
+
+
+@pytest.mark.parametrize("variant", ["FashionMNIST", "KMNIST"])
+def test_the_other_two_lie_in_folders_of_their_own(mnist_root: Path, variant: Any) -> None:
+    (mnist_root / "MNIST").rename(mnist_root / variant)
+    source = MNIST(
+        variant=variant, root=str(mnist_root), download=False, image_size=28, pixel_range=(0, 1)
+    )
+    assert len(source.load(progress=quiet, seed=0)) == 200
 
 
 def test_mnist_from_a_read_only_root(mnist_root: Path) -> None:

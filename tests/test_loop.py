@@ -251,3 +251,11 @@ def test_second_signal_interrupts(tmp_path: Path) -> None:
     assert stop.signal_number == 2
     with pytest.raises(KeyboardInterrupt):
         stop._note(2, None)
+
+
+def test_losses_are_computed_in_full_precision_under_autocast() -> None:
+    game = session().game
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, scalars = game.d_loss(Batch(torch.randn(64, 2), None))
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss.detach(), -scalars["value"])

@@ -147,7 +147,8 @@ def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: in
     out, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert f"stopped by {signal.Signals(number).name}" in out
-    assert "resume=outputs/vanilla-digits-1" in out
+    go_on = next(line for line in out.splitlines() if "go on" in line)
+    assert go_on.endswith("resume=outputs/vanilla-digits-1")  # to the steps it had
     assert list(tmp_path.rglob("*.pt"))
 
 
@@ -373,3 +374,130 @@ def test_logging_never_stops_training(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     assert result.err.count("warning: samples cannot be written") == 1
     assert result.err.count("warning: TensorBoard cannot be written") == 1
     assert len(metrics(Path("outputs/vanilla-digits-1"))) == 2
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_never_outlives_a_good_one(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=14", "name=hurt").code == 0
+    newest = Path("outputs/hurt/checkpoints/step_00000014.pt")
+    newest.write_bytes(newest.read_bytes()[:5000])
+    assert cli("resume=outputs/hurt", "steps=13", "keep_last=1").code == 0
+    names = {path.name for path in newest.parent.iterdir()}
+    assert names == {"step_00000013.pt", "step_00000014.pt.damaged"}
+    assert load("outputs/hurt").step == 13
+
+
+def test_resume_auto_with_a_recipe(cli: Cli) -> None:
+    auto = ["experiment=ring_modes", "data.samples=50", "name=queue", "resume=auto"]
+    assert cli(*auto, "steps=2").code == 0
+    result = cli(*auto, "steps=4", "log_every=1")
+    assert result.code == 0, result.err
+    assert "resumed at step 2" in result.out
+
+
+def test_resume_auto_after_a_kill_at_the_very_start(cli: Cli) -> None:
+    Path("outputs/queue").mkdir(parents=True)
+    assert cli("name=queue", "resume=auto", "steps=2").code == 0
+    assert load("outputs/queue").step == 2
+
+
+def test_keys_of_other_groups_are_refused_with_the_reason(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    result = cli("resume=outputs/mine", "steps=4", "noise.low=-2", "data.root=x")
+    assert result.code == 2
+    assert "noise.low: cannot change on resume" in result.err
+
+
+def test_a_finished_checkpoint_file_starts_no_empty_run(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=5", "name=mine").code == 0
+    result = cli("resume=outputs/mine/checkpoints/step_00000005.pt")
+    assert result.code == 2
+    assert "nothing left to do" in result.err
+    assert "steps=10" in result.err
+    assert [path.name for path in Path("outputs").iterdir()] == ["mine"]
+
+
+def test_cadences_change_nothing_in_training(cli: Cli) -> None:
+    base = [s for s in SETTINGS if "_every" not in s]
+    quiet = ["log_every=10", "sample_every=0", "checkpoint_every=0"]
+    busy = ["log_every=1", "sample_every=1", "checkpoint_every=1"]
+    assert cli(*base, *quiet, "steps=10", "name=quiet").code == 0
+    assert cli(*base, *busy, "steps=10", "name=busy").code == 0
+    states = [
+        checkpoint.read(Path(f"outputs/{name}/checkpoints/step_00000010.pt"))["session"]
+        for name in ("quiet", "busy")
+    ]
+    assert_equal(states[0], states[1])
+
+
+def test_a_random_stream_of_another_device_is_replaced(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    path = Path("outputs/mine/checkpoints/step_00000002.pt")
+    state = checkpoint.read(path)
+    # What a GPU would have left: a stream of another kind, which the CPU cannot continue.
+    state["session"]["game"]["_extra_state"] = {
+        "rng": torch.arange(16, dtype=torch.uint8),
+        "device": "cuda",
+    }
+    state["environment"]["device"] = "a GPU"
+    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
+    result = cli("resume=outputs/mine", "steps=4")
+    assert result.code == 0
+    assert "device was a GPU, is now cpu" in result.out
+
+
+def test_missing_weights_are_not_made_up(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    path = Path("outputs/mine/checkpoints/step_00000002.pt")
+    state = checkpoint.read(path)
+    del state["session"]["game"]["generator.layers.0.weight"]
+    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
+    for app, words in ((commands.SAMPLE, ["run=outputs/mine"]),
+                       (commands.TRAIN, ["resume=outputs/mine", "steps=4"]),
+                       (commands.TRAIN, [*SETTINGS, "init_from=outputs/mine"])):  # fmt: skip
+        result = cli(*words, app=app)
+        assert result.code == 2
+        assert "generator.layers.0.weight" in result.err
+
+
+def test_loading_leaves_the_callers_random_numbers_alone(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    before = torch.get_rng_state()
+    load("outputs/mine").sample(3)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_checkpoint_copied_elsewhere_samples_beside_itself(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    Path("shelf").mkdir()
+    Path("outputs/mine/checkpoints/step_00000002.pt").rename("shelf/good.pt")
+    Path("shelf/notes.tmp").write_text("mine")
+    assert cli("run=shelf/good.pt", app=commands.SAMPLE).code == 0
+    assert Path("shelf/samples/grid_step_00000002_seed_0.png").is_file()
+    assert cli("run=shelf/good.pt", "out=shelf/notes.png", app=commands.SAMPLE).code == 0
+    assert Path("shelf/notes.tmp").read_text() == "mine"
+
+
+def test_tensorboard_holds_pictures_and_settings(cli: Cli) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert cli(*SETTINGS, "steps=8", "name=mine").code == 0
+    events = EventAccumulator("outputs/mine")
+    events.Reload()
+    assert [image.step for image in events.Images("samples")] == [0, 4, 8]
+    plugin = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    assert b"noise.dim" in plugin
+    assert b"checkpoint_every" not in plugin
+    assert events.Scalars("loss/d")[-1].step == 6
+
+
+def test_malformed_stored_configs_are_refused(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    for file in Path("outputs/mine/checkpoints").iterdir():
+        file.unlink()
+    config = Path("outputs/mine/config.yaml")
+    good = config.read_text()
+    for bad in (good.replace("k: 2", "k: two"), "a: [1", "- 1\n", good.replace("seed: 0\n", "")):
+        config.write_text(bad)
+        result = cli("resume=outputs/mine")
+        assert result.code == 2
+        assert "config.yaml" in result.err
