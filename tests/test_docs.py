@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gan_cli import commands
 from tests.conftest import Cli
@@ -38,7 +39,11 @@ def run_commands(cli: Cli, document: str) -> int:
 
 def test_readme_commands_run(cli: Cli, mnist_root: Path) -> None:
     mnist_root.rename("data")
-    assert run_commands(cli, "README.md") >= 10
+    for folder in ("pictures", "my pictures (1)"):
+        Path(folder).mkdir()
+        for index in range(6):
+            Image.new("RGB", (80, 70), (40 * index, 0, 0)).save(f"{folder}/{index}.png")
+    assert run_commands(cli, "README.md") >= 15
 
 
 def test_readme_python_runs(cli: Cli) -> None:
