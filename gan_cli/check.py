@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import typing
 from collections.abc import Collection
 from typing import Any
@@ -253,6 +254,11 @@ def meaning_notes(config: Node, made: dict[str, Any], given: Collection[str]) ->
     if moves_momentum and "momentum" not in config["optimizer"]:
         notes.append("schedule.final_momentum has no effect: this optimizer has no momentum.")
     last = schedule.last_step
+    if last is not None and last > config["steps"]:
+        notes.append(
+            f"the learning rate reaches 0 at step {last}, after steps={config['steps']}; "
+            "schedule.constant_steps and schedule.decay_steps set its length."
+        )
     if last is not None and last < config["steps"]:
         notes.append(
             f"the learning rate is 0 from step {last} on, but steps={config['steps']}: "
@@ -283,7 +289,8 @@ def describe(hint: Any) -> str:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     if isinstance(hint, type):
         return hint.__name__
-    return str(hint).replace("typing.", "").replace("collections.abc.", "")
+    words = str(hint).replace("typing.", "").replace("collections.abc.", "")
+    return re.sub(r"(?:Sequence|list|tuple)\[(\w+).*?\]", r"a list of \1, like [1,2]", words)
 
 
 def did_you_mean(word: object, choices: typing.Iterable[str]) -> str:

@@ -108,7 +108,7 @@ def _sample(config: dict[str, Any], given: list[str]) -> int:  # noqa: ARG001
     return run(config)
 
 
-TRAIN = App("gan-train", "train", train_help, _train)
+TRAIN = App("gan-train", "train", train_help, _train, sweeps=True)
 SAMPLE = App("gan-sample", "sample", lambda: SAMPLE_HELP, _sample)
 
 

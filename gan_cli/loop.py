@@ -258,7 +258,8 @@ def require_finite(line: dict[str, float], step: int) -> None:
     """
     broken = [f"{key}={value}" for key, value in line.items() if not math.isfinite(value)]
     if broken:
+        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         raise DivergedError(
-            f"training diverged: {', '.join(broken)} at step {step}. "
-            "Nothing was saved after that; try a smaller optimizer.lr."
+            f"training diverged at step {step}: {', '.join(broken[:3])}{more}. Checkpoints from "
+            "before, if any, are kept, and nothing newer was saved; try a smaller optimizer.lr."
         )

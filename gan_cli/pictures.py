@@ -80,7 +80,7 @@ def plot_points(samples: Tensor, real: Tensor) -> Picture:
         _histograms(axes, samples, real)
     else:
         _scatter(axes, samples, real)
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", framealpha=0.5)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
@@ -101,8 +101,12 @@ def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:
 
 def _scatter(axes: Axes, samples: Tensor, real: Tensor) -> None:
     low, high = _limits(real)
-    for points, color, label in ((real, REAL, "real"), (samples, FAKE, "generated")):
-        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=4, c=color, label=label)
+    # Real points are larger, so that they show around generated ones that lie on them.
+    for points, size, color, label in ((real, 24, REAL, "real"), (samples, 3, FAKE, "generated")):
+        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=size, c=color, label=label)
+    inside = ((samples[:, :2] >= low) & (samples[:, :2] <= high)).all(dim=1).sum().item()
+    if inside < len(samples):
+        axes.set_title(f"{len(samples) - inside} of {len(samples)} generated lie outside")
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")

@@ -68,6 +68,7 @@ class RunLog:
         self.directory, self.first_step, self.steps = directory, step, steps
         self.console = Terminal()
         self.last: dict[str, float] = {}
+        self.last_step = step
         self._failed: set[str] = set()
         self._log_file = self._open(LOG)
         self._guard(METRICS, lambda: trim_lines(directory / METRICS, step))
@@ -124,7 +125,7 @@ class RunLog:
 
     def scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Record one line of numbers everywhere."""
-        self.last = scalars
+        self.last, self.last_step = scalars, step
         self._write(METRICS, self._metrics_file, json.dumps({"step": step, **scalars}) + "\n")
         self._guard("TensorBoard", lambda: self._scalars_to_tensorboard(step, scalars))
         status = "   ".join(
@@ -169,8 +170,9 @@ class RunLog:
         if self._writer:
             self._guard("TensorBoard", write)
 
-    def table(self, title: str) -> None:
-        """Print the newest numbers as a small table."""
+    def table(self) -> None:
+        """Print the newest line of numbers as a small table."""
+        title = f"step {self.last_step}"
         table = Table(title=title, title_justify="left", show_header=False)
         for key, value in self.last.items():
             table.add_row(key, number(value))

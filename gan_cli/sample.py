@@ -143,6 +143,8 @@ def check(config: dict[str, Any]) -> None:
 
 def write_grid(model: TrainedModel, samples: Tensor, out: Path) -> Path:
     """One picture of all samples; `.png` is added where it lacks."""
+    if out.suffix.lower() in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"):
+        raise UserError(f"out={out}: pictures are written as .png; give {out.with_suffix('.png')}")
     path = out if out.suffix.lower() == ".png" else out.with_name(out.name + ".png")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Points are plotted over the real ones, which are drawn again from the run's seed.
@@ -158,6 +160,11 @@ def write_images(model: TrainedModel, samples: Tensor, out: Path) -> Path:
         raise UserError("mode=images: the run's data are points. Use mode=grid.")
     out.mkdir(parents=True, exist_ok=True)
     digits = len(str(len(samples) - 1))
-    for index, image in enumerate(to_bytes(samples, model.spec)):
-        write_png(out / f"{index:0{digits}d}.png", image.permute(1, 2, 0).numpy())
+    names = [f"{index:0{digits}d}.png" for index in range(len(samples))]
+    others = sorted({path.name for path in out.iterdir()} - set(names))
+    if others:
+        raise UserError(f"out={out}: holds other files ({others[0]}, ...). Give an empty folder.")
+    for name, image in zip(names, to_bytes(samples, model.spec), strict=True):
+        gray = model.spec.shape[0] == 1
+        write_png(out / name, image[0].numpy() if gray else image.permute(1, 2, 0).numpy())
     return out

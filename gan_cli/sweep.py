@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
 
 from gan_cli.config import split_arguments
 from gan_cli.errors import UserError
-from gan_cli.rundir import claim, name_problem
 from gan_cli.shell import hydra_value
 
 
-def sweep_arguments(arguments: list[str], *, output_dir: str) -> list[str]:
+def sweep_arguments(arguments: list[str], *, output_dir: str) -> tuple[list[str], Path]:
     """Add what Hydra must know to put each job into `<output_dir>/<sweep name>/<job>/`.
 
     Args:
         arguments: the command line.
         output_dir: where runs lie, unless the command line says otherwise.
 
+    Returns:
+        The longer command line, and the sweep's folder.
+
     Raises:
         UserError: the sweep's name cannot be used.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from gan_cli.rundir import claim, name_problem  # brings torch
 
     overrides = OverridesParser.create().parse_overrides(split_arguments(arguments)[0])
     fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
@@ -34,14 +39,23 @@ def sweep_arguments(arguments: list[str], *, output_dir: str) -> list[str]:
     else:
         directory = Path(output_dir) / str(name)
     unswept = ",".join(hydra_value(key) for key in fixed)
-    return [
-        *arguments,
+    added = [
         f"hydra.sweep.dir={hydra_value(str(directory))}",
         "hydra.sweep.subdir=.",  # a job claims its own folder
         "hydra.job.config.override_dirname.kv_sep=-",
         "hydra.job.config.override_dirname.item_sep=_",
         f"hydra.job.config.override_dirname.exclude_keys=[{unswept}]",
     ]
+    return [*arguments, *added], directory
+
+
+def discard_if_unused(directory: Path) -> None:
+    """Remove the folder of a sweep that was refused before any job began."""
+    if directory.is_dir() and {path.name for path in directory.iterdir()} <= {"multirun.yaml"}:
+        (directory / "multirun.yaml").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # other runs may lie beside it
+            directory.rmdir()
+            directory.parent.rmdir()
 
 
 def job_name(hydra_config: Any) -> str:

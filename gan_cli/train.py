@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from gan_cli import checkpoint, environment, report, resume, rundir
-from gan_cli.build import build_session, load_data
+from gan_cli.build import build_session, foreign_targets, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
 from gan_cli.data.base import Dataset
@@ -139,6 +139,7 @@ def run(config: Config, given: list[str]) -> int:
             dataset = load_data(start.config, progress=LoadingBar())
             start.messages += dataset.notes
             session = build_session(start.config, dataset, device)
+            try_networks(start.config, session, dataset)
             take_up(start, session)
             if config["dry_run"]:
                 Terminal().say(report.summary(start.config, session, dataset, start.messages))
@@ -148,6 +149,23 @@ def run(config: Config, given: list[str]) -> int:
             if is_out_of_memory(error):
                 raise GanTrainError(memory_message(config)) from error
             raise
+
+
+def try_networks(config: Config, session: Session, dataset: Dataset) -> None:
+    """Let a user's own networks see two samples before anything is written.
+
+    Raises:
+        UserError: they fail on them.
+    """
+    if not foreign_targets(config):
+        return
+    try:
+        session.game.check_shapes(dataset.spec.shape)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"model: the networks do not fit the data or each other ({reason})."
+        ) from error
 
 
 def finished(start: Start) -> bool:
@@ -210,6 +228,11 @@ def train_in_directory(start: Start, session: Session, dataset: Dataset, stack: 
         log.say(line)
     for note in start.messages:
         log.say(f"note: {note}")
+    if config["data"]["batch_size"] > len(dataset):
+        times = config["data"]["batch_size"] / len(dataset)
+        log.say(
+            f"note: each batch holds every datum about {times:.1f} times: data are fewer than m."
+        )
     log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
     try:
         return train_and_report(config, recorder)
@@ -249,7 +272,7 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
             )
         recorder.save_at_end()
         picture = log.final_picture(recorder.picture())
-    log.table(f"step {session.step}")
+    log.table()
     lines = report.ending(config, log, session, reason, picture=picture, signal=stop.name)
     log.say("\n".join(lines))
     return stop.exit_code if reason == "signal" else 0

@@ -13,6 +13,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from gan_cli import commands
 from gan_cli.rundir import claim
@@ -35,6 +36,11 @@ MISTAKES = [
     (["max_minutes=soon"], ["max_minutes=soon", "must be a number, or null"]),
     (["debug=perhaps"], ["debug=perhaps", "true or false"]),
     (["vanilla"], ["vanilla: not of the form key=value"]),
+    (["lr=0.1"], ["lr: no such key", "Did you mean optimizer.lr?"]),
+    (["noise.low=0"], ["noise.low: no such key", "noise.dim, noise.std"]),
+    (["+model=vanilla"], ["Drop the +: model=vanilla"]),
+    (["-m", "model=nope,vanilla"], ["model=nope: no such option"]),
+    (["model.generator.hidden=512"], ["a list of int, like [1,2]"]),
     (["k=0", "noise.dim=0"], ["2 problems", "k=0", "noise.dim=0"]),
     (["steps=-1"], ["steps=-1", "at least 1"]),
     (["noise.dim=x"], ["noise.dim=x: must be int"]),
@@ -77,6 +83,7 @@ SAMPLE_MISTAKES = [
     (["run=nowhere"], ["run=nowhere", "no such run"]),
     (["run=.", "mode=gird", "n=0"], ["2 problems", "mode=gird", "n=0"]),
     (["rn=x"], ["rn", "Did you mean run?"]),
+    (["-m", "run=x,y"], ["-m: gan-sample does not sweep"]),
 ]
 
 
@@ -362,3 +369,49 @@ def test_options_of_ones_own_are_suggested_too(cli: Cli) -> None:
     assert "Did you mean cauchy?" in result.err
     assert cli("--config-dir", "mine", "noise=cauchy", *FAST).code == 0
     assert "k=0" in cli("--config-dir", "mine", "k=0").err
+
+
+def test_networks_that_do_not_fit_are_refused_before_a_run_exists(cli: Cli) -> None:
+    Path("mine.py").write_text(
+        "from torch import nn\n"
+        "class G(nn.Module):\n"
+        "    def __init__(self, noise_dim, spec, *, extra: int):\n"
+        "        super().__init__()\n"
+        "        self.layer = nn.Linear(noise_dim, spec.size + extra)\n"
+        "    def forward(self, z, labels=None):\n"
+        "        return self.layer(z).view(len(z), 1, 8, -1)\n"
+    )
+    Path("conf/model").mkdir(parents=True)
+    Path("conf/model/g.yaml").write_text(
+        "_target_: gan_cli.games.gan.GAN\nname: g\nsteps: {other: 2}\n"
+        "generator: {_target_: mine.G, extra: 8}\n"
+        "discriminator:\n"
+        "  {_target_: gan_cli.networks.mlp.Discriminator, hidden: [8], activation: relu,\n"
+        "   maxout_pieces: null, dropout_input: 0.0, dropout: 0.0, init_range: null}\n"
+    )
+    result = cli("--config-dir", "conf", "model=g")
+    assert result.code == 2
+    assert "generator: makes (2, 1, 8, 9) of two z" in result.err
+    assert not Path("outputs").exists()
+    assert cli("--config-dir", "conf", "model=g", "model.generator.extra=0").code == 0
+
+
+def test_schedules_that_do_not_end_with_the_run_are_said(cli: Cli) -> None:
+    assert "reaches 0 at step 20000" in cli("schedule=linear_decay", *FAST).out
+
+
+def test_more_data_asked_for_than_there_are_is_said(cli: Cli) -> None:
+    assert "fewer than m" in cli("data.batch_size=2000", "steps=1").out
+
+
+def test_single_pictures_keep_their_channels_and_other_files_stay(cli: Cli) -> None:
+    assert cli(*FAST, "name=mine").code == 0
+    sample = ["run=outputs/mine", "mode=images", "out=x"]
+    assert cli(*sample, "n=4", app=commands.SAMPLE).code == 0
+    with Image.open("x/0.png") as image:
+        assert image.mode == "L"
+    assert cli(*sample, "n=4", "seed=1", app=commands.SAMPLE).code == 0
+    result = cli(*sample, "n=3", app=commands.SAMPLE)
+    assert result.code == 2
+    assert "holds other files (3.png" in result.err
+    assert cli("run=outputs/mine", "out=x.jpg", app=commands.SAMPLE).code == 2

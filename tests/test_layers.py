@@ -18,7 +18,7 @@ LEVELS = {
     "shell": 0, "files": 0, "terminal": 0, "stopping": 0, "device": 0, "environment": 0,
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "checkpoint": 1, "rundir": 2, "runlog": 2,
     "loop": 2,
-    "config": 3, "build": 3, "sweep": 4, "check": 4, "resume": 4, "cli": 4,
+    "config": 3, "build": 3, "sweep": 4, "check": 4, "resume": 4, "explain": 4, "cli": 4,
     "report": 5, "train": 6, "sample": 6,
     "commands": 7,
 }  # fmt: skip

@@ -79,6 +79,9 @@ class MNIST(ImageSource):
             with contextlib.redirect_stdout(io.StringIO()):
                 getattr(torchvision.datasets, self.variant)(self.root, train=True, download=True)
         except (OSError, RuntimeError, EOFError, ValueError, HTTPException, zlib.error) as error:
+            with contextlib.suppress(OSError):  # leave no empty folders behind
+                self.folder.rmdir()
+                self.folder.parent.rmdir()
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(self._what_to_do(f"the download failed: {reason}")) from error
 

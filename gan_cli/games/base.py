@@ -49,6 +49,10 @@ class Game(nn.Module, ABC):
         """Samples from the fixed noise, (n, *shape): the same z every time, to compare steps."""
 
     @abstractmethod
+    def check_shapes(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if the networks do not fit each other and data of `shape`."""
+
+    @abstractmethod
     def draw_fixed_noise(self, n: int, *, seed: int) -> None:
         """Draw the preview's noise once; the same on every device."""
 

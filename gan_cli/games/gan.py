@@ -64,6 +64,25 @@ class GAN(Game):
         loss = self.loss.g(fake.float())
         return loss, {"loss/g": loss.detach()}
 
+    def check_shapes(self, shape: tuple[int, ...]) -> None:
+        """Pass two samples through both networks, as a user's own may not fit the data.
+
+        Raises:
+            ValueError: G's samples are not of the data's shape, or D gives other than a logit each.
+        """
+        with evaluating(self), torch.random.fork_rng(devices=[]):
+            z = self.noise.sample(2, generator=generator_for(0, "shapes"))
+            x = self.generator(z.to(self.fixed_noise.device), None)
+            if x.shape != (2, *shape):
+                raise ValueError(
+                    f"generator: makes {tuple(x.shape)} of two z, but the data need {(2, *shape)}"
+                )
+            logits = self.discriminator(x, None)
+            if logits.shape[:1] != (2,):
+                raise ValueError(
+                    f"discriminator: gives {tuple(logits.shape)} for two data, but logits are (2,)"
+                )
+
     def draw_fixed_noise(self, n: int, *, seed: int) -> None:
         """Draw the preview's z, (n, dim), on the CPU, so that it is the same everywhere."""
         z = self.noise.sample(n, generator=generator_for(seed, "fixed noise"))

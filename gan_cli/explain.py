@@ -1,0 +1,187 @@
+"""What is wrong with a command line that Hydra refuses: the key, the value, what would work."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from gan_cli.config import SCHEMAS, config_dir, groups, split_arguments
+from gan_cli.errors import nearest
+from gan_cli.shell import hydra_value
+
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+}
+
+
+def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
+    """Hydra's first problem in our words.
+
+    Args:
+        config_name: the command's root config.
+        error: what Hydra raised.
+        arguments: the command line.
+    """
+    overrides, own_folder = split_arguments(arguments)
+    options = all_options(own_folder)
+    roots = [*field_names(config_name), *(group for group in options if group == "experiment")]
+    for text in overrides:
+        if not text.lstrip("+~").startswith("hydra"):
+            message = explain_syntax(text, str(error), roots)
+            message = message or explain_group(text, str(error), options)
+            message = message or explain_root(config_name, text, str(error), roots)
+            if message:
+                return message
+    return explain_nested(config_name, error, overrides)
+
+
+def explain_syntax(text: str, error: str, roots: list[str]) -> str | None:
+    """An override that Hydra's grammar cannot read, or reads as a sweep."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, equals, value = text.partition("=")
+    quoted = shlex.quote(f"{key}={hydra_value(value)}")
+    try:
+        parsed = OverridesParser.create().parse_override(text)
+    except HydraException:
+        if equals:
+            return (
+                f"{text}: cannot be read, because Hydra gives some characters in it a meaning. "
+                f"Quote it twice, for the shell and for Hydra:\n  {quoted}"
+            )
+        match = nearest(key, roots)
+        return f"{key}: not of the form key=value." + (
+            f" Did you mean {match}=...?" if match else ""
+        )
+    if parsed.is_sweep_override() and "Ambiguous value" in error:
+        return (
+            f"{text}: a comma makes a sweep. Add -m to sweep, write [{value}] for a list, "
+            f"or quote it as text: {quoted}"
+        )
+    return None
+
+
+def explain_group(text: str, error: str, options: dict[str, list[str]]) -> str | None:
+    """An option that its group does not have, or a group added twice."""
+    key, _, value = text.partition("=")
+    group = key.lstrip("+~").split("@")[0]
+    if group not in options:
+        return None
+    if key.startswith("+"):
+        return f"{text}: the group is there already. Drop the +: {group}={value}"
+    for option in value.split(","):
+        if option not in options[group] and f"{group}/{option}" in error:
+            return f"{group}={option}: no such option. {choices(option, options[group])}"
+    return None
+
+
+def explain_root(config_name: str, text: str, error: str, roots: list[str]) -> str | None:
+    """A key that is not there, or a value of another type than its key's."""
+    key, _, _ = text.partition("=")
+    name = key.lstrip("+~").split("@")[0]
+    if "." not in name and name not in roots:
+        return f"{key}: no such key. {suggest_root(config_name, name, roots)}"
+    kind = field_type(config_name, name)
+    if kind and "rror merging override" in error and text in error:
+        return f"{text}: must be {kind}"
+    return None
+
+
+def explain_nested(config_name: str, error: Exception, overrides: list[str]) -> str:
+    """A key inside a group that is not there, or Hydra's own words for all else."""
+    for text in overrides:
+        key = text.partition("=")[0].lstrip("+~")
+        if "." in key and f"'{key}'" in str(error):
+            known = composed_keys(config_name, overrides)
+            parent = key.rpartition(".")[0]
+            beside = [name for name in known if name.rpartition(".")[0] == parent]
+            return f"{key}: no such key. {choices(key, beside or known)}"
+    lines = [str(error), str(error.__cause__ or "")]
+    return " ".join(" ".join(lines).split())
+
+
+def suggest_root(config_name: str, name: str, roots: list[str]) -> str:
+    """The key that a lone word may have meant: one at the root, or one inside a group."""
+    match = nearest(name, roots)
+    inside = [key for key in composed_keys(config_name, []) if key.rpartition(".")[2] == name]
+    if inside and match != name:
+        return f"Did you mean {' or '.join(inside[:3])}?"
+    return choices(name, roots)
+
+
+def all_options(own_folder: str | None) -> dict[str, list[str]]:
+    """Options of all groups, those in the user's --config-dir included."""
+    options = groups()
+    if own_folder and Path(own_folder).is_dir():
+        for group, found in groups(Path(own_folder)).items():
+            options[group] = sorted({*options.get(group, []), *found})
+    return options
+
+
+def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
+    """All dotted keys of the config with the groups chosen as in `overrides`, as far as valid."""
+    from hydra import compose, initialize_config_dir
+
+    options = groups()
+    pairs = [text.partition("=") for text in overrides]
+    chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return sorted(_dotted(compose(config_name, chosen)))
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterable[str]:
+    for key in node:
+        full = f"{prefix}{key}"
+        yield full
+        child = node._get_node(key)
+        if hasattr(child, "keys"):
+            yield from _dotted(child, f"{full}.")
+
+
+def choices(word: str, known: list[str]) -> str:
+    """`Did you mean ...?` and, where it is short, the whole list."""
+    match = nearest(word, known)
+    hint = f"Did you mean {match}? " if match else ""
+    return f"{hint}There are: {', '.join(known)}" if len(known) <= 40 else hint.strip()
+
+
+def field_names(config_name: str) -> list[str]:
+    """Keys at the root of a command's config."""
+    return [field.name for field in fields(SCHEMAS[config_name])]
+
+
+def field_type(config_name: str, name: str) -> str | None:
+    """What a root key's value must be, in words."""
+    for field in fields(SCHEMAS[config_name]):
+        if field.name == name:
+            parts = [part.strip() for part in str(field.type).split("|")]
+            words = [TYPES.get(part, part) for part in parts if part != "None"]
+            return " or ".join(words) + (", or null" if "None" in parts else "")
+    return None
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Move -m before the overrides: the parser reads no override after a flag among them."""
+    flags = [text for text in arguments if text in ("-m", "--multirun")]
+    return flags + [text for text in arguments if text not in flags]
+
+
+def for_resume(arguments: list[str]) -> list[str]:
+    """Let keys inside groups be given on resume, when the groups come from the checkpoint.
+
+    `data.root=x` would be refused, because the default data set has no root; `++` sets it anyway.
+    Whether a key may be given at all on resume is judged later, with the run at hand.
+    """
+    resume = [text for text in arguments if text.startswith("resume=") and text != "resume=auto"]
+    if not resume:
+        return arguments
+    inside_group = re.compile(r"(?!hydra\.)[a-z_]+\.[\w.]+=")
+    return [f"++{text}" if inside_group.match(text) else text for text in arguments]
