@@ -25,6 +25,7 @@ from gan_cli.games.base import Game
 from gan_cli.loop import Player, Session
 from gan_cli.losses import Loss
 from gan_cli.networks import mlp
+from gan_cli.networks.speed import speed_up
 from gan_cli.noise import Noise
 from gan_cli.schedules import Schedule
 from gan_cli.seeding import seed_global_streams
@@ -226,6 +227,8 @@ def build_game(
     )
     game.draw_fixed_noise(PREVIEW_IMAGES if spec.is_image else PREVIEW_POINTS, seed=config["seed"])
     game.to(device)
+    if config["performance"] == "auto":
+        speed_up(game, device)
     game.seed_noise(config["seed"], device=device)
     return game
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gan_cli.networks.mlp import Activation, Discriminator, Generator, Maxout
+from gan_cli.networks.speed import CpuDropout, speed_up
 from gan_cli.spec import DataSpec
 
 SHAPES = [(1, 28, 28), (3, 5, 9), (4, 1, 1), (1,), (2,), (50,)]
@@ -112,3 +113,44 @@ def test_output_bias_from_marginals_starts_at_the_mean(value_range: tuple[float,
     torch.testing.assert_close(x, mean.expand(5, 1, 2, 2), atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="output_bias=marginals"):
         generator(3, DataSpec((2,), None), output_bias="marginals")
+
+
+@pytest.mark.parametrize("p", [0.5, 0.2, 0.05])
+def test_fast_dropout_has_dropouts_distribution(p: float) -> None:
+    torch.manual_seed(0)
+    drop = CpuDropout(p)
+    x = torch.ones(1001, 999, dtype=torch.float64)
+    y = drop(x)
+    kept = y != 0
+    assert kept.double().mean().item() == pytest.approx(1 - p, abs=4e-3)
+    assert y[kept].unique().tolist() == pytest.approx([1 / (1 - p)], rel=1e-4)
+    assert y.mean().item() == pytest.approx(1.0, abs=4e-3)
+    flat = kept.flatten().double()
+    for lane in range(4):  # one word decides on four neighbours: none may differ or be bound
+        assert flat[lane::4].mean().item() == pytest.approx(1 - p, abs=6e-3)
+        both = (flat[lane:-8:4] * flat[lane + 1 : -7 : 4]).mean().item()
+        assert both == pytest.approx((1 - p) ** 2, abs=8e-3)
+
+
+def test_fast_dropout_gradient_and_evaluation() -> None:
+    drop, x = CpuDropout(0.5), torch.randn(7, 5, requires_grad=True)
+    y = drop(x)
+    y.sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 2.0))
+    torch.manual_seed(3)
+    first = drop(x)
+    torch.manual_seed(3)
+    assert torch.equal(first, drop(x))
+    assert drop.eval()(x) is x
+
+
+def test_speed_up_exchanges_dropout_and_keeps_parameters() -> None:
+    d = discriminator(DataSpec((2,), None), hidden=[4, 4], dropout_input=0.2, dropout=0.5)
+    before = d.state_dict()
+    speed_up(d, torch.device("cuda"))
+    assert not any(isinstance(part, CpuDropout) for part in d.modules())
+    speed_up(d, torch.device("cpu"))
+    assert [part.p for part in d.modules() if isinstance(part, CpuDropout)] == [0.2, 0.5, 0.5]
+    assert not any(type(part) is nn.Dropout for part in d.modules())
+    assert all(torch.equal(value, before[key]) for key, value in d.state_dict().items())
