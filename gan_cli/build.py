@@ -103,7 +103,7 @@ def resolve(target: object, place: Place, *, trusted: bool) -> type:
     try:
         with contextlib.nullcontext() if safe else current_folder_importable():
             found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # importing runs a module, which may raise anything
         raise ValueError(
             f"_target_={path}: cannot be imported ({error}). Classes are looked for in the "
             "installed packages, on PYTHONPATH and in the current folder"
@@ -241,9 +241,18 @@ def build_optimizer(config: Node, player: Player, parameters: Any) -> torch.opti
     """
     node = dict(config["optimizer"])
     node["lr"] = learning_rate(config, player)
+    # Adam takes no whole numbers among its betas.
+    node = {
+        key: tuple(map(float, value)) if isinstance(value, list | tuple) else value
+        for key, value in node.items()
+    }
     target = resolve(node["_target_"], PLACES["optimizer"], trusted=True)
     can_fuse = "fused" in inspect.signature(target).parameters
-    if config["performance"] == "auto" and can_fuse and not {"foreach", "fused"} & node.keys():
+    if (
+        config["performance"] == "auto"
+        and can_fuse
+        and not {"foreach", "fused", "differentiable"} & node.keys()
+    ):
         # One kernel for all parameters; on CPUs the default is a loop over them.
         node["fused"] = True
     optimizer = cast(

@@ -29,6 +29,7 @@ from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.noise import Noise, Spherical
 from gan_cli.rundir import name_problem
 
+MOST_STEPS, MOST_THREADS = 10**12, 1024
 ALL_ITEMS = CollectionCheckStrategy.ALL_ITEMS
 PRECISIONS = ("fp32", "tf32", "bf16")
 PERFORMANCES = ("auto", "plain")
@@ -106,8 +107,22 @@ def check_numbers(config: Node) -> list[str]:
             problems.append(
                 f"{key}={config[key]}: use {', '.join(choices)}{did_you_mean(config[key], choices)}"
             )
+    if config["steps"] > MOST_STEPS:
+        problems.append(f"steps={config['steps']}: must be at most {MOST_STEPS}")
+    if config["threads"] is not None and config["threads"] > MOST_THREADS:
+        problems.append(f"threads={config['threads']}: must be at most {MOST_THREADS}, or null")
     if config["name"] is not None and (problem := name_problem(config["name"])):
         problems.append(problem)
+    return problems + check_group_values(config)
+
+
+def check_group_values(config: Node) -> list[str]:
+    """Problems of the keys inside groups that the run itself reads."""
+    problems = []
+    for group in ("model", "data"):
+        label = config[group]["name"]
+        if not isinstance(label, str) or "/" in label or name_problem(label):
+            problems.append(f"{group}.name={label}: use letters, digits, '.', '_' and '-'")
     batch_size = config["data"].get("batch_size")
     if not is_integer(batch_size) or batch_size < 1:
         problems.append(f"data.batch_size={batch_size}: must be a whole number, at least 1")
@@ -168,7 +183,7 @@ def check_place(
     if not place.supplied:
         try:
             made[key] = target(**arguments(node, place))
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001  (a user's own class may raise anything)
             del made[key]
             problems.extend(prefix(key, error).splitlines())
 
@@ -244,6 +259,8 @@ def check_optimizer(config: Node, problems: list[str]) -> None:
 def meaning_notes(config: Node, made: dict[str, Any], given: Collection[str]) -> list[str]:
     """Notes on settings that are allowed but may surprise."""
     notes = []
+    if config["keep_every"] and not config["checkpoint_every"]:
+        notes.append("keep_every has no effect: checkpoint_every=0 writes only the last one.")
     noise: Noise = made["noise"]
     if isinstance(noise, Spherical) and noise.dim == 1:
         notes.append(
@@ -274,6 +291,8 @@ def fits(value: object, hint: Any) -> bool:
     """Whether a config value has a type; lists pass for tuples, true and false not for numbers."""
     if isinstance(value, bool) and bool not in (hint, *typing.get_args(hint)) and hint is not Any:
         return False
+    if isinstance(value, list) and any(isinstance(item, bool) for item in value):
+        return "bool" in str(hint)
     for candidate in (value, tuple(value) if isinstance(value, list) else value):
         try:
             typeguard.check_type(candidate, hint, collection_check_strategy=ALL_ITEMS)

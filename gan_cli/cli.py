@@ -75,6 +75,7 @@ class App:
         # Hydra's own handler prints the first problem and exits 1; ours rewrites it.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         register_schemas()
+        explain.refuse_empty_groups(sys.argv[1:])
         codes: list[int] = []
         failures: list[Exception] = []
         sweep_folder = self._prepare_sweep()

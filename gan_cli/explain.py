@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_cli.config import SCHEMAS, config_dir, groups, split_arguments
-from gan_cli.errors import nearest
+from gan_cli.errors import UserError, nearest
 from gan_cli.shell import hydra_value
 
 TYPES = {
@@ -40,6 +40,19 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
             if message:
                 return message
     return explain_nested(config_name, error, overrides)
+
+
+def refuse_empty_groups(arguments: list[str]) -> None:
+    """Refuse `group=null` and the like, at which Hydra fails without naming it.
+
+    Raises:
+        UserError: a group that every run needs is left without an option.
+    """
+    for text in arguments:
+        key, equals, value = text.partition("=")
+        options = groups().get(key, [])
+        if equals and options and key != "experiment" and value in ("", "null"):
+            raise UserError(f"{text}: is needed. Choose one of: {', '.join(options)}")
 
 
 def explain_syntax(text: str, error: str, roots: list[str]) -> str | None:
@@ -101,6 +114,10 @@ def explain_nested(config_name: str, error: Exception, overrides: list[str]) -> 
         key = text.partition("=")[0].lstrip("+~")
         if "." in key and f"'{key}'" in str(error):
             known = composed_keys(config_name, overrides)
+            if key in known and text.startswith("+"):
+                return f"{key}: is there already. Drop the +: {text.lstrip('+')}"
+            if key in known:
+                continue
             parent = key.rpartition(".")[0]
             beside = [name for name in known if name.rpartition(".")[0] == parent]
             return f"{key}: no such key. {choices(key, beside or known)}"

@@ -152,9 +152,10 @@ class Session:
         self.game.load_state_dict(state["game"])
         for key, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][key])
+            require_fitting(optimizer)
         self.batches.load_state_dict(state["batches"])
         restore_global_streams(state["streams"], self.device)
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self._since = time.monotonic()
 
     def elapsed(self) -> float:
@@ -173,6 +174,21 @@ class Session:
                 group["lr"] = group["initial_lr"] * factor
                 if "momentum" in group:
                     group["momentum"] = self.schedule.momentum(self.step, group["initial_momentum"])
+
+
+def require_fitting(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse state of other shapes than the weights: a fused kernel would write past its end.
+
+    Raises:
+        ValueError: with both shapes.
+    """
+    for parameter, memory in optimizer.state.items():
+        for name, value in memory.items():
+            if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(
+                    f"{name} of the optimizer is {tuple(value.shape)}, "
+                    f"but its weight {tuple(parameter.shape)}"
+                )
 
 
 Reason = Literal["done", "time", "signal"]

@@ -29,7 +29,7 @@ class Normal(Noise):
 
     def __init__(self, dim: int, *, std: float) -> None:
         super().__init__(dim, (0 < std < math.inf, f"std={std}: must be positive and finite"))
-        self.std = std
+        self.std = float(std)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim)."""
@@ -47,7 +47,7 @@ class Uniform(Noise):
             (math.isfinite(high), f"high={high}: must be finite"),
             (low < high, f"low={low}: must lie below high={high}"),
         )
-        self.low, self.high = low, high
+        self.low, self.high = float(low), float(high)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim), in [low, high)."""

@@ -71,7 +71,10 @@ class RunLog:
         self.last_step = step
         self._failed: set[str] = set()
         self._log_file = self._open(LOG)
-        self._guard(METRICS, lambda: trim_lines(directory / METRICS, step))
+        metrics = directory / METRICS
+        if step == 0 and metrics.is_file() and metrics.stat().st_size:
+            self._guard(METRICS, lambda: metrics.replace(directory / f"before_restart.{METRICS}"))
+        self._guard(METRICS, lambda: trim_lines(metrics, step))
         self._metrics_file = self._open(METRICS)
         self._writer: Any = None
         self._guard("TensorBoard", self._open_tensorboard)
@@ -207,8 +210,8 @@ class RunLog:
         for file in sorted(self.directory.glob("events.out.tfevents.*")):
             if self.first_step:
                 trim_events(file, self.first_step)
-            else:
-                file.unlink()
+            else:  # starting over: kept, under a name that TensorBoard does not read
+                file.replace(file.with_name(file.name.replace("tfevents", "before_restart")))
         self._writer = SummaryWriter(str(self.directory), max_queue=1000, flush_secs=10)
 
     def _scalars_to_tensorboard(self, step: int, scalars: dict[str, float]) -> None:
@@ -276,7 +279,7 @@ def trim_lines(file: Path, step: int) -> None:
         try:
             if line.endswith("\n") and json.loads(line)["step"] <= step:
                 kept.append(line)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             continue
     with replacing(file) as temporary:
         temporary.write_text("".join(kept), encoding="utf-8")

@@ -145,6 +145,8 @@ def write_grid(model: TrainedModel, samples: Tensor, out: Path) -> Path:
     """One picture of all samples; `.png` is added where it lacks."""
     if out.suffix.lower() in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"):
         raise UserError(f"out={out}: pictures are written as .png; give {out.with_suffix('.png')}")
+    if out.is_dir():
+        raise UserError(f"out={out}: is a folder; mode=grid writes one file, like {out / 'x.png'}")
     path = out if out.suffix.lower() == ".png" else out.with_name(out.name + ".png")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Points are plotted over the real ones, which are drawn again from the run's seed.

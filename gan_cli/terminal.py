@@ -22,4 +22,9 @@ class Terminal(Console):
 
     def say(self, text: str) -> None:
         """Print lines as they are: no markup, no wrapping, so that commands can be pasted."""
-        self.print(Text(text), soft_wrap=True)
+        try:
+            self.print(Text(text), soft_wrap=True)
+        except UnicodeEncodeError:
+            self.print(Text(text.encode("ascii", "backslashreplace").decode()), soft_wrap=True)
+        except OSError:  # a full disk behind stdout, say
+            self.quiet = True

@@ -72,6 +72,20 @@ class Recorder:
         return draw(self.session.game.preview(), self.dataset.spec, real=self.real)
 
     def save(self, step: int) -> None:
+        """Write a checkpoint; if the disk is full, say so and go on to the next one.
+
+        Raises:
+            DivergedError: the weights are not finite.
+        """
+        try:
+            self.write(step)
+        except OSError as error:
+            self.runlog.say(
+                f"warning: the checkpoint of step {step} could not be written ({error}). Older "
+                "ones are kept; the next one is tried as usual."
+            )
+
+    def write(self, step: int) -> None:
         """Write a checkpoint, unless the weights are not finite.
 
         Raises:
@@ -105,7 +119,7 @@ class Recorder:
         if self.saved_step == self.session.step:
             return
         try:
-            self.save(self.session.step)
+            self.write(self.session.step)
         except OSError as error:
             raise GanTrainError(
                 f"{self.runlog.directory}: the last checkpoint could not be written ({error}). "
@@ -161,8 +175,8 @@ def try_networks(config: Config, session: Session, dataset: Dataset) -> None:
         return
     try:
         session.game.check_shapes(dataset.spec.shape)
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # what a user's own class raises is not ours to foresee
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"model: the networks do not fit the data or each other ({reason})."
         ) from error
@@ -216,7 +230,10 @@ def train_in_directory(start: Start, session: Session, dataset: Dataset, stack: 
         config["name"] = str(directory.relative_to(output_dir))
         stack.enter_context(rundir.lock(directory))
     config["resume"] = None
-    rundir.write_config(directory, config)
+    try:
+        rundir.write_config(directory, config)
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
     log = RunLog(directory, step=session.step, steps=config["steps"])
     if isinstance(session.batches, StreamedBatches):
         session.batches.on_unusable = lambda text: log.say(f"note: {text}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_cli import commands
+from gan_cli import checkpoint, commands
 from gan_cli.rundir import claim
 from gan_cli.shell import command, hydra_value
 from tests.conftest import Cli
@@ -58,6 +59,14 @@ MISTAKES = [
     (["data.root=a,b", "data=mnist"], ["a comma makes a sweep", "Add -m"]),
     (["output_dir=/proc/nothing"], ["output_dir=/proc/nothing", "cannot be written"]),
     (["~steps"], ["steps"]),
+    (["model=null"], ["model=null: is needed. Choose one of: vanilla"]),
+    (["noise="], ["noise=: is needed"]),
+    (["+noise.dim=3"], ["noise.dim: is there already. Drop the +"]),
+    (["threads=100000"], ["threads=100000"]),
+    (["steps=99999999999999999999999"], ["steps="]),
+    (["data.name=a/b"], ["data.name=a/b"]),
+    (["data.image_size=[true,8]"], ["data.image_size"]),
+    (["resume=/dev/null"], ["/dev/null"]),
 ]
 
 
@@ -415,3 +424,28 @@ def test_single_pictures_keep_their_channels_and_other_files_stay(cli: Cli) -> N
     assert result.code == 2
     assert "holds other files (3.png" in result.err
     assert cli("run=outputs/mine", "out=x.jpg", app=commands.SAMPLE).code == 2
+
+
+def test_whole_numbers_among_betas_are_fine(cli: Cli) -> None:
+    assert cli(*FAST, "optimizer.betas=[0,0.9]").code == 0
+
+
+def test_a_full_disk_at_a_checkpoint_does_not_stop_training(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, calls = checkpoint.save, []
+
+    def sometimes(*args: Any, **settings: Any) -> Any:
+        calls.append(args)
+        if len(calls) < 3:
+            raise OSError(28, "No space left on device")
+        return save(*args, **settings)
+
+    monkeypatch.setattr(checkpoint, "save", sometimes)
+    result = cli(*FAST, "checkpoint_every=1")
+    assert result.code == 0
+    assert result.out.count("could not be written") == 2
+    calls.clear()
+    result = cli(*FAST, "checkpoint_every=0")
+    assert result.code == 1
+    assert "the last checkpoint could not be written" in result.err

@@ -501,3 +501,14 @@ def test_malformed_stored_configs_are_refused(cli: Cli) -> None:
         result = cli("resume=outputs/mine")
         assert result.code == 2
         assert "config.yaml" in result.err
+
+
+def test_optimizer_state_of_other_shapes_is_refused(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
+    path = Path("outputs/mine/checkpoints/step_00000002.pt")
+    state = checkpoint.read(path)
+    state["session"]["optimizers"]["d"]["state"][0]["exp_avg"] = torch.zeros(3)
+    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
+    result = cli("resume=outputs/mine", "steps=4")
+    assert result.code == 2
+    assert "exp_avg" in result.err

@@ -56,6 +56,8 @@ class MNIST(ImageSource):
             self._fetch()
         images = read_idx(self._file(IMAGES), dimensions=3)
         labels = read_idx(self._file(LABELS), dimensions=1)
+        if len(images) and (images.numel() == 0 or labels.max() > 9):
+            raise UserError(f"{self.folder}: images without pixels, or labels above 9.")
         if len(images) != len(labels) or len(images) == 0:
             raise UserError(
                 f"{self.folder}: {len(images)} images but {len(labels)} labels. "
