@@ -57,7 +57,7 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[s
     made: dict[str, Any] = {}
     for key, place in PLACES.items():
         check_place(config, key, place, trusted, made, problems)
-    if problems == [] or {"data", "noise"} <= made.keys():
+    if {"data", "noise"} <= made.keys():
         check_networks(config, made, problems)
     if "optimizer" in made:
         check_optimizer(config, problems)
@@ -123,14 +123,14 @@ def check_group_values(config: Node) -> list[str]:
         label = config[group]["name"]
         if not isinstance(label, str) or "/" in label or name_problem(label):
             problems.append(f"{group}.name={label}: use letters, digits, '.', '_' and '-'")
-    batch_size = config["data"].get("batch_size")
+    batch_size = config["data"]["batch_size"]
     if not is_integer(batch_size) or batch_size < 1:
         problems.append(f"data.batch_size={batch_size}: must be a whole number, at least 1")
-    validation = config["data"].get("validation")
+    validation = config["data"]["validation"]
     if not is_integer(validation) or validation < 0:
         problems.append(f"data.validation={validation}: must be a whole number, at least 0")
     for key in ("lr", "lr_d", "lr_g"):
-        rate = config["optimizer"].get(key)
+        rate = config["optimizer"][key]
         if not (rate is None and key != "lr") and not is_positive(rate):
             problems.append(f"optimizer.{key}={rate}: must be a positive number")
     return problems

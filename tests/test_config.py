@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from gan_cli import commands
 from gan_cli.build import PLACES, arguments, node_at, resolve
 from gan_cli.check import check
+from gan_cli.cli import OUTPUT_DIR
 from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
 from gan_cli.errors import UserError
 from gan_cli.resume import flatten
@@ -201,6 +202,7 @@ def test_untrusted_modules_are_not_even_imported(
 
 def test_defaults() -> None:
     config = composed()
+    assert config["output_dir"] == OUTPUT_DIR
     assert config["optimizer"]["lr"] == 0.001
     assert config["optimizer"]["betas"] == [0.5, 0.999]
     assert (composed("noise=uniform")["noise"]["low"], config["k"]) == (-1.0, 1)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_cli import checkpoint
 from gan_cli.data import image_files
 from gan_cli.data.base import Dataset
 from gan_cli.data.batches import StreamedBatches, make_batches
@@ -22,6 +23,7 @@ from gan_cli.data.image_files import list_files
 from gan_cli.data.image_folder import ImageFolder
 from gan_cli.errors import UserError
 from tests.conftest import Cli
+from tests.test_resume import assert_equal
 
 CPU = torch.device("cpu")
 
@@ -394,6 +396,11 @@ def test_exact_resume_in_mid_epoch(cli: Cli, cache: str) -> None:
     ]
     assert len(runs[0]) == 10
     assert runs[0] == runs[1]
+    states = [
+        checkpoint.read(Path(f"outputs/{name}/checkpoints/step_00000010.pt"))["session"]
+        for name in ("whole", "halves")
+    ]
+    assert_equal(states[0], states[1])
 
 
 def test_listing_does_not_depend_on_the_disks_order(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,14 @@ def tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
                     number = value.tensor.float_val[0] if value.tensor.float_val else 0.0
                     found.setdefault(value.tag, []).append((event.step, number))
     return found
+
+
+@contextmanager
+def altered(path: Path) -> Iterator[dict[str, Any]]:
+    """A checkpoint's content, written back as the block leaves it."""
+    state = checkpoint.read(path)
+    yield state
+    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
 
 
 def assert_equal(one: Any, other: Any, path: str = "session") -> None:
@@ -431,15 +441,13 @@ def test_cadences_change_nothing_in_training(cli: Cli) -> None:
 
 def test_a_random_stream_of_another_device_is_replaced(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
-    path = Path("outputs/mine/checkpoints/step_00000002.pt")
-    state = checkpoint.read(path)
-    # What a GPU would have left: a stream of another kind, which the CPU cannot continue.
-    state["session"]["game"]["_extra_state"] = {
-        "rng": torch.arange(16, dtype=torch.uint8),
-        "device": "cuda",
-    }
-    state["environment"]["device"] = "a GPU"
-    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
+    with altered(Path("outputs/mine/checkpoints/step_00000002.pt")) as state:
+        # What a GPU would have left: a stream of another kind, which the CPU cannot continue.
+        state["session"]["game"]["_extra_state"] = {
+            "rng": torch.arange(16, dtype=torch.uint8),
+            "device": "cuda",
+        }
+        state["environment"]["device"] = "a GPU"
     result = cli("resume=outputs/mine", "steps=4")
     assert result.code == 0
     assert "device was a GPU, is now cpu" in result.out
@@ -447,10 +455,8 @@ def test_a_random_stream_of_another_device_is_replaced(cli: Cli) -> None:
 
 def test_missing_weights_are_not_made_up(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
-    path = Path("outputs/mine/checkpoints/step_00000002.pt")
-    state = checkpoint.read(path)
-    del state["session"]["game"]["generator.layers.0.weight"]
-    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
+    with altered(Path("outputs/mine/checkpoints/step_00000002.pt")) as state:
+        del state["session"]["game"]["generator.layers.0.weight"]
     for app, words in ((commands.SAMPLE, ["run=outputs/mine"]),
                        (commands.TRAIN, ["resume=outputs/mine", "steps=4"]),
                        (commands.TRAIN, [*SETTINGS, "init_from=outputs/mine"])):  # fmt: skip
@@ -505,10 +511,8 @@ def test_malformed_stored_configs_are_refused(cli: Cli) -> None:
 
 def test_optimizer_state_of_other_shapes_is_refused(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
-    path = Path("outputs/mine/checkpoints/step_00000002.pt")
-    state = checkpoint.read(path)
-    state["session"]["optimizers"]["d"]["state"][0]["exp_avg"] = torch.zeros(3)
-    checkpoint.save(path.parent, state, keep_last=1, keep_every=0)
+    with altered(Path("outputs/mine/checkpoints/step_00000002.pt")) as state:
+        state["session"]["optimizers"]["d"]["state"][0]["exp_avg"] = torch.zeros(3)
     result = cli("resume=outputs/mine", "steps=4")
     assert result.code == 2
     assert "exp_avg" in result.err

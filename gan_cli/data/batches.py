@@ -140,11 +140,12 @@ class StreamedBatches(Batches):
             self._stream = (number, self._start(number))
         values, rows = next(self._stream[1])
         self._stream = (number + 1, self._stream[1])
-        asked = joined([part.rows for part in self.parts(number)])
+        parts = self.parts(number)
+        asked = joined([part.rows for part in parts])
         self._report(asked[asked != rows].tolist())
         values = values.to(self.device, non_blocking=True)
         if self.dataset.augment is not None:
-            draws = joined([part.draws for part in self.parts(number) if part.draws is not None])
+            draws = joined([part.draws for part in parts if part.draws is not None])
             values = self.dataset.augment.apply(values, draws)
         labels = None if self.dataset.labels is None else self.dataset.labels[rows]
         return values, None if labels is None else labels.to(self.device)

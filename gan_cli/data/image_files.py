@@ -171,13 +171,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("GAN_TRAIN_CACHE") or platformdirs.user_cache_path("gan-train"))
 
 
-def open_cache(listing: Listing, shape: Shape, progress: Progress) -> Decoded:
-    """The decoded images of a listing, from the cache or decoded now.
+def open_cache(listing: Listing, shape: Shape, key: str, progress: Progress) -> Decoded:
+    """The decoded images of a listing, from the cache or decoded now; `key` is `listing.key`.
 
     Raises:
         OSError: the cache folder cannot be written, or the disk has no room for it.
     """
-    key = listing.key(shape)
     folder = cache_folder() / "images" / key
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

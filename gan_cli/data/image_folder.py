@@ -94,7 +94,7 @@ class ImageFolder(DataSource):
         if not self.cache:
             return self._streamed(key, ())
         try:
-            decoded = open_cache(self.listing, self.shape, progress)
+            decoded = open_cache(self.listing, self.shape, key, progress)
         except OSError as error:
             note = f"no cache ({error.strerror or error}): images are decoded anew in every epoch."
             return self._streamed(key, (note,))
