@@ -48,7 +48,7 @@ def decode(path: Path, *, channels: int, height: int, width: int, resize: Resize
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError) as error:
         raise UnusableImageError(f"damaged ({error})") from error
     image = image.convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(fit(image, height, width, resize))
+    pixels = np.array(fit(image, height, width, resize))  # asarray would be read-only
     return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
 
 
