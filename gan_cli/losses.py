@@ -1,7 +1,8 @@
-"""Adversarial losses as pairs of pure functions on logits.
+"""Adversarial losses as pairs of pure functions on D's outputs.
 
-D's output is the logit l(x), so that D(x) = sigmoid(l(x)). With log D = -softplus(-l) and
-log(1 - D) = -softplus(l) nothing overflows and no gradient is lost to log(sigmoid).
+For the losses of the 2014 paper D's output is the logit l(x), so that D(x) = sigmoid(l(x)). With
+log D = -softplus(-l) and log(1 - D) = -softplus(l) nothing overflows and no gradient is lost to
+log(sigmoid). For the others D's output is a score without bounds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import logsigmoid, relu, softplus
 
 from gan_cli.errors import require
 
@@ -20,31 +21,93 @@ class Loss(ABC):
     """What D and G minimise."""
 
     #: D's output is a log-odds, so probabilities and V(D,G) can be read from it.
-    log_odds: bool
+    log_odds = False
+    #: G's loss compares generated with real data, so `g` is called with both.
+    pairs = False
 
     @abstractmethod
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        """D's loss, a scalar, from the logits of real and of generated data, each (m, ...)."""
+        """D's loss, a scalar, from its outputs on real and on generated data, each (m, ...)."""
 
     @abstractmethod
-    def g(self, fake: Tensor) -> Tensor:
-        """G's loss, a scalar, from the logits of generated data, (m, ...)."""
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """G's loss, a scalar, from D's outputs on generated data, (m, ...).
+
+        Args:
+            fake: D's outputs on generated data.
+            real: those on real data, for losses that pair them; else None.
+        """
+
+    def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:
+        """D's loss on other data that it shall not take for real, a scalar.
+
+        Args:
+            wrong: D's outputs on them, (m, ...).
+            real: its outputs on real data, to compare with.
+        """
+        return self.d(real, wrong)
+
+    def smooth(self, target: float) -> None:
+        """Let D aim at `target` instead of 1 on real data (one-sided label smoothing).
+
+        Raises:
+            ValueError: this loss has no target.
+        """
+        raise ValueError(
+            f"target={target}: {type(self).__name__} has no target to smooth. "
+            "Use loss=non_saturating, minimax or least_squares"
+        )
 
 
-class NonSaturating(Loss):
-    """D descends -V; G maximises log D(G(z)) (Goodfellow et al. 2014, end of section 3)."""
-
-    log_odds = True
+class TermwiseLoss(Loss):
+    """Losses where D adds one term on real data and one on generated, times `d_weight`."""
 
     def __init__(self, *, d_weight: float) -> None:
         require((0 < d_weight < math.inf, f"d_weight={d_weight}: must be positive and finite"))
         self.d_weight = d_weight
 
-    def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        """-d_weight (E[log D(x)] + E[log(1 - D(G(z)))]) = -d_weight V(D,G)."""
-        return self.d_weight * (softplus(-real).mean() + softplus(fake).mean())
+    @abstractmethod
+    def real_term(self, real: Tensor) -> Tensor:
+        """Mean loss of D's outputs on real data."""
 
-    def g(self, fake: Tensor) -> Tensor:
+    @abstractmethod
+    def fake_term(self, fake: Tensor) -> Tensor:
+        """Mean loss of D's outputs on generated data."""
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """d_weight (real term + fake term)."""
+        return self.d_weight * (self.real_term(real) + self.fake_term(fake))
+
+    def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:  # noqa: ARG002
+        """As generated data."""
+        return self.d_weight * self.fake_term(wrong)
+
+
+class NonSaturating(TermwiseLoss):
+    """D descends -V; G maximises log D(G(z)) (Goodfellow et al. 2014, end of section 3)."""
+
+    log_odds = True
+
+    def __init__(self, *, d_weight: float) -> None:
+        super().__init__(d_weight=d_weight)
+        self.real_target = 1.0
+
+    def smooth(self, target: float) -> None:
+        """Real data count as real with probability `target` (Salimans et al. 2016, 3.4)."""
+        self.real_target = target
+
+    def real_term(self, real: Tensor) -> Tensor:
+        """-E[t log D(x) + (1 - t) log(1 - D(x))], with target t = 1 unless smoothed."""
+        loss = softplus(-real).mean()
+        if self.real_target != 1.0:  # -log(1 - D) = -log D + l
+            loss = loss + (1.0 - self.real_target) * real.mean()
+        return loss
+
+    def fake_term(self, fake: Tensor) -> Tensor:
+        """-E[log(1 - D(G(z)))]."""
+        return softplus(fake).mean()
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """-E[log D(G(z))]."""
         return softplus(-fake).mean()
 
@@ -52,9 +115,91 @@ class NonSaturating(Loss):
 class Minimax(NonSaturating):
     """Both play V itself; G minimises log(1 - D(G(z))), which saturates while D wins (eq. 1)."""
 
-    def g(self, fake: Tensor) -> Tensor:
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """E[log(1 - D(G(z)))]."""
         return -softplus(fake).mean()
+
+
+class LeastSquares(TermwiseLoss):
+    """D's outputs aim at 1 and 0, G's at 1 (Mao et al. 2017, eq. 9, with b = c = 1, a = 0).
+
+    The paper halves all terms. With d_weight = 0.5 and G's term whole these are CycleGAN's.
+    """
+
+    def __init__(self, *, d_weight: float, g_weight: float) -> None:
+        super().__init__(d_weight=d_weight)
+        require((0 < g_weight < math.inf, f"g_weight={g_weight}: must be positive and finite"))
+        self.g_weight = g_weight
+        self.real_target = 1.0
+
+    def smooth(self, target: float) -> None:
+        """D aims at `target` on real data."""
+        self.real_target = target
+
+    def real_term(self, real: Tensor) -> Tensor:
+        """E[(D(x) - t)^2], with target t = 1 unless smoothed."""
+        return (real - self.real_target).square().mean()
+
+    def fake_term(self, fake: Tensor) -> Tensor:
+        """E[D(G(z))^2]."""
+        return fake.square().mean()
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """g_weight E[(D(G(z)) - 1)^2]."""
+        return self.g_weight * (fake - 1.0).square().mean()
+
+
+class Hinge(TermwiseLoss):
+    """D stops caring beyond a margin of 1 (Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17)."""
+
+    def real_term(self, real: Tensor) -> Tensor:
+        """E[max(0, 1 - D(x))]."""
+        return relu(1.0 - real).mean()
+
+    def fake_term(self, fake: Tensor) -> Tensor:
+        """E[max(0, 1 + D(G(z)))]."""
+        return relu(1.0 + fake).mean()
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """-E[D(G(z))]."""
+        return -fake.mean()
+
+
+class Wasserstein(TermwiseLoss):
+    """-loss of D estimates the earth mover's distance if D is 1-Lipschitz (Arjovsky et al. 2017).
+
+    D needs a bound: the gradient penalty, weight clipping or spectral norm.
+    """
+
+    def real_term(self, real: Tensor) -> Tensor:
+        """-E[D(x)]."""
+        return -real.mean()
+
+    def fake_term(self, fake: Tensor) -> Tensor:
+        """E[D(G(z))]."""
+        return fake.mean()
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """-E[D(G(z))]."""
+        return -fake.mean()
+
+
+class Relativistic(Loss):
+    """D tells which of a real and a generated datum is real (Jolicoeur-Martineau 2019, RpGAN).
+
+    Each real datum of the batch is paired with one generated datum.
+    """
+
+    pairs = True
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """-E[log sigmoid(D(x) - D(G(z)))]."""
+        return softplus(fake - real).mean()
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """-E[log sigmoid(D(G(z)) - D(x))]."""
+        assert real is not None
+        return softplus(real - fake).mean()
 
 
 def value(real: Tensor, fake: Tensor) -> Tensor:
