@@ -23,6 +23,10 @@ class Noise(ABC):
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim), float32, on the generator's device."""
 
+    def onto_support(self, z: Tensor) -> Tensor:
+        """Bring a combination of draws, (n, dim), back to where draws lie, if that is clear."""
+        return z
+
 
 class Normal(Noise):
     """z ~ N(0, std^2 I)."""
@@ -65,3 +69,28 @@ class Spherical(Noise):
         """Draw z, shape (n, dim), each row of Euclidean norm 1."""
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
         return z.div_(z.norm(dim=1, keepdim=True).clamp_min_(1e-12))
+
+    def onto_support(self, z: Tensor) -> Tensor:
+        """Divide each row by its length."""
+        length: Tensor = z.norm(dim=1, keepdim=True)
+        return z / length.clamp_min(1e-12)
+
+
+def interpolate(a: Tensor, b: Tensor, t: Tensor, *, spherical: bool) -> Tensor:
+    """Points between a (t = 0) and b (t = 1), (len(t), dim).
+
+    Args:
+        a: one z, (dim,).
+        b: another, (dim,).
+        t: fractions in [0, 1].
+        spherical: along a great circle (White 2016, eq. 1), where |z| stays typical of a normal
+            prior; else along the straight line.
+    """
+    t = t[:, None]
+    if not spherical:
+        return (1 - t) * a + t * b
+    cosine = torch.dot(a / a.norm(), b / b.norm()).clamp(-1, 1)
+    angle = torch.arccos(cosine)
+    if torch.sin(angle) < 1e-6:  # the same direction, or opposite ones: no great circle is meant
+        return (1 - t) * a + t * b
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)

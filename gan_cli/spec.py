@@ -16,11 +16,17 @@ class DataSpec:
         shape: (channels, height, width) of an image, or (n,) of a point.
         value_range: (-1, 1) or (0, 1) for images; None for points, which are unbounded.
         classes: number of labels; 0 for data without labels.
+        class_names: their names; empty: they have none but their numbers.
     """
 
     shape: tuple[int, ...]
     value_range: tuple[float, float] | None
     classes: int = 0
+    class_names: tuple[str, ...] = ()
+
+    def name_of(self, label: int) -> str:
+        """The name of a label, or its number."""
+        return self.class_names[label] if self.class_names else str(label)
 
     @property
     def is_image(self) -> bool:
@@ -44,3 +50,10 @@ class Batch:
 
     x: Tensor
     labels: Tensor | None
+
+    def split(self, parts: int) -> list[Batch]:
+        """Parts of equal size, in order; m must divide by their number."""
+        if parts == 1:
+            return [self]
+        labels = [None] * parts if self.labels is None else self.labels.chunk(parts)
+        return [Batch(x, y) for x, y in zip(self.x.chunk(parts), labels, strict=True)]

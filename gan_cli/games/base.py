@@ -11,20 +11,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_cli.ema import Ema
 from gan_cli.seeding import generator_for
-from gan_cli.spec import Batch
+from gan_cli.spec import Batch, DataSpec
 
 Scalars = dict[str, Tensor]
+AVERAGE = "average."  # what the averaged weights' keys in a state dict begin with
 
 
 class Game(nn.Module, ABC):
     """Generators against discriminators.
 
-    The state dict holds everything learned or remembered: weights, fixed noise, and the
-    position of the game's own random stream.
+    The state dict holds everything learned or remembered: weights and their average, fixed
+    noise, the number of moves, and the position of the game's own random stream.
     """
 
     rng: torch.Generator
+    spec: DataSpec
+    #: Columns of the preview's sheet; None: as many as rows.
+    preview_columns: int | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Finished moves of each player.
+        self.moves = {"d": 0, "g": 0}
+        #: The average of the generators' weights; None: not kept.
+        self.average: Ema | None = None
 
     @property
     @abstractmethod
@@ -53,22 +65,43 @@ class Game(nn.Module, ABC):
         """Raise ValueError if the networks do not fit each other and data of `shape`."""
 
     @abstractmethod
-    def draw_fixed_noise(self, n: int, *, seed: int) -> None:
+    def draw_fixed_noise(self, *, seed: int) -> None:
         """Draw the preview's noise once; the same on every device."""
+
+    def keep_average(self, *, decay: float, ramp_up: bool) -> None:
+        """Keep an average of the generators' weights from now on.
+
+        Raises:
+            ValueError: no such decay.
+        """
+        self.average = Ema(self.generators, decay=decay, ramp_up=ramp_up)
+
+    @property
+    def generators_in_use(self) -> nn.Module:
+        """The generators to draw samples with: the averaged ones, if kept."""
+        return self.generators if self.average is None else self.average.module
+
+    def after_move(self, player: str) -> None:
+        """What follows once `player` ("d" or "g") has moved."""
+        self.moves[player] += 1
+        if player == "g" and self.average is not None:
+            self.average.update(self.generators)
 
     def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:
         """Start the game's random stream on `device` afresh."""
         self.rng = generator_for(seed, "noise", *purpose, device=device)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Position of the random stream, part of the state dict."""
-        return {"rng": self.rng.get_state(), "device": self.rng.device.type}
+        """Moves, and position of the random stream: part of the state dict."""
+        state = {"rng": self.rng.get_state(), "device": self.rng.device.type}
+        return state | {"moves": dict(self.moves)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Continue the random stream where `get_extra_state` left it.
 
         A stream of another kind of device cannot be continued: a new one is seeded from it.
         """
+        self.moves = {player: int(state["moves"][player]) for player in ("d", "g")}
         if state["device"] == self.rng.device.type:
             self.rng.set_state(state["rng"].cpu())
         else:
@@ -77,6 +110,8 @@ class Game(nn.Module, ABC):
 
     def load_networks(self, state: dict[str, Any]) -> None:
         """Take the networks' weights and statistics from a state dict, and nothing else of it.
+
+        An average that is kept begins with the one in the state dict, or else with the weights.
 
         Raises:
             ValueError: some are missing or of another shape; says which.
@@ -92,11 +127,17 @@ class Game(nn.Module, ABC):
             more = f"\n  ... and {len(different) - 6} more" if len(different) > 6 else ""
             raise ValueError("\n  ".join(different[:6]) + more)
         self.load_state_dict({key: state[key] for key in own}, strict=False)
+        if self.average is not None:
+            start = AVERAGE + "module."
+            averages = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+            self.average.restart(self.generators.state_dict() | averages)
 
 
 def is_of_network(key: str) -> bool:
-    """Whether a state dict's key belongs to a network rather than to the game itself."""
-    return key not in ("_extra_state", "fixed_noise")
+    """Whether a state dict's key belongs to a network that plays, not to the game itself."""
+    return key not in ("_extra_state", "fixed_noise", "fixed_labels") and not key.startswith(
+        AVERAGE
+    )
 
 
 @contextmanager

@@ -1,0 +1,31 @@
+"""The weights of D's first layer as small pictures (Radford et al. 2015, section 6.3)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan_cli.spec import DataSpec
+
+
+def first_filters(network: nn.Module, spec: DataSpec) -> Tensor | None:
+    """What each unit of the first layer looks for in an image.
+
+    Args:
+        network: a discriminator.
+        spec: of its data.
+
+    Returns:
+        (units, C, height, width) on the CPU: kernels of a convolution, or whole images for a fully
+        connected layer; None for points, or if the first layer does not see pixels.
+    """
+    if not spec.is_image:
+        return None
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d):
+            fits = part.in_channels >= spec.shape[0]  # further channels hold labels
+            return part.weight.detach()[:, : spec.shape[0]].cpu() if fits else None
+        if isinstance(part, nn.Linear):
+            fits = part.in_features >= spec.size
+            weight = part.weight.detach()[:, : spec.size].cpu()
+            return weight.view(-1, *spec.shape) if fits else None
+    return None
