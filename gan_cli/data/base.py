@@ -52,7 +52,6 @@ class Dataset:
         density: p_data, where it is known in closed form.
         augment: what is done to each datum anew in every epoch.
         rows: which of the N are part of this data set, int64; None: all.
-        class_names: names of the labels, where they have any.
         identity: fingerprint, where one is known without reading all values.
         notes: what the user should know of how the data were loaded.
     """
@@ -63,7 +62,6 @@ class Dataset:
     density: GaussianMixture | None = None
     augment: Augment | None = None
     rows: Tensor | None = None
-    class_names: tuple[str, ...] = ()
     identity: str | None = None
     notes: tuple[str, ...] = ()
 

@@ -82,7 +82,8 @@ class ImageFolder(DataSource):
     def spec(self) -> DataSpec:
         """Shape and range as configured, classes as found in the folder."""
         shape, value_range = self._pixels.shape, self._pixels.value_range
-        return DataSpec(shape, value_range, len(self.listing.classes))
+        names = tuple(self.listing.classes)
+        return DataSpec(shape, value_range, len(names), names)
 
     def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
         """Open the cache, building it first if need be; or prepare to stream.
@@ -114,7 +115,6 @@ class ImageFolder(DataSource):
             labels,
             self.spec,
             augment=self.augment,
-            class_names=tuple(self.listing.classes),
             identity=key,
             notes=tuple(notes),
         )
@@ -133,7 +133,6 @@ class ImageFolder(DataSource):
             torch.tensor(listing.labels) if listing.classes else None,
             self.spec,
             augment=self.augment,
-            class_names=tuple(listing.classes),
             identity=key,
             notes=notes,
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from gan_cli.data.augment import Augment
 from gan_cli.data.base import Dataset, DataSource
 from gan_cli.errors import require
 from gan_cli.spec import DataSpec
@@ -28,7 +29,12 @@ def sides(name: str, size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def image_spec(
-    channels: int, size: tuple[int, int], pixel_range: Sequence[float], *, classes: int
+    channels: int,
+    size: tuple[int, int],
+    pixel_range: Sequence[float],
+    *,
+    classes: int,
+    class_names: tuple[str, ...] = (),
 ) -> DataSpec:
     """The spec of images whose networks' values lie in `pixel_range`.
 
@@ -42,7 +48,7 @@ def image_spec(
         )
     )
     low, high = (float(bound) for bound in pixel_range)
-    return DataSpec((channels, *size), (low, high), classes)
+    return DataSpec((channels, *size), (low, high), classes, class_names)
 
 
 class ImageSource(DataSource):
@@ -55,9 +61,14 @@ class ImageSource(DataSource):
         classes: int,
         image_size: int | Sequence[int],
         pixel_range: Sequence[float],
+        class_names: tuple[str, ...] = (),
+        flip: bool = False,
     ) -> None:
         size = sides("image_size", image_size)
-        self._spec = image_spec(channels, size, pixel_range, classes=classes)
+        self._spec = image_spec(
+            channels, size, pixel_range, classes=classes, class_names=class_names
+        )
+        self._augment = Augment(*size, flip=True) if flip else None
 
     @property
     def spec(self) -> DataSpec:
@@ -67,7 +78,8 @@ class ImageSource(DataSource):
     def dataset(self, images: Tensor, labels: Tensor | None) -> Dataset:
         """Bring uint8 images (N, C, H, W) to the configured size and hold them."""
         height, width = self._spec.shape[1:]
-        return Dataset(resize(images, height, width), labels, self._spec)
+        images = resize(images, height, width)
+        return Dataset(images, labels, self._spec, augment=self._augment)
 
 
 def resize(images: Tensor, height: int, width: int, *, chunk: int = 4096) -> Tensor:

@@ -6,14 +6,11 @@ each dimension as a big-endian 32-bit integer, then the values.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import io
 import math
 import struct
 import zlib
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -22,11 +19,19 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset, Progress
+from gan_cli.data.download import fetch, missing_files, remove_empty
 from gan_cli.data.images import ImageSource
 from gan_cli.errors import UserError, require
 
 Variant = Literal["MNIST", "FashionMNIST", "KMNIST"]
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+#: Where labels have names of their own (Xiao et al. 2017, table 2).
+CLASS_NAMES = {
+    "FashionMNIST": (
+        "T-shirt", "trouser", "pullover", "dress", "coat",
+        "sandal", "shirt", "sneaker", "bag", "ankle boot",
+    )
+}  # fmt: skip
 
 
 class MNIST(ImageSource):
@@ -41,7 +46,13 @@ class MNIST(ImageSource):
         image_size: int | Sequence[int],
         pixel_range: Sequence[float],
     ) -> None:
-        super().__init__(channels=1, classes=10, image_size=image_size, pixel_range=pixel_range)
+        super().__init__(
+            channels=1,
+            classes=10,
+            class_names=CLASS_NAMES.get(variant, ()),
+            image_size=image_size,
+            pixel_range=pixel_range,
+        )
         require((bool(root), "root='': give the folder that holds (or shall hold) the files"))
         self.variant, self.root, self.download = variant, Path(root), download
 
@@ -77,24 +88,22 @@ class MNIST(ImageSource):
         import torchvision
 
         try:
-            # torchvision prints mirror after mirror; one message of ours says it all.
-            with contextlib.redirect_stdout(io.StringIO()):
-                getattr(torchvision.datasets, self.variant)(self.root, train=True, download=True)
-        except (OSError, RuntimeError, EOFError, ValueError, HTTPException, zlib.error) as error:
-            with contextlib.suppress(OSError):  # leave no empty folders behind
-                self.folder.rmdir()
-                self.folder.parent.rmdir()
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(self._what_to_do(f"the download failed: {reason}")) from error
+            fetch(
+                lambda: getattr(torchvision.datasets, self.variant)(
+                    self.root, train=True, download=True
+                ),
+                explain=self._what_to_do,
+            )
+        except UserError:
+            remove_empty((self.folder, self.folder.parent))
+            raise
 
     def _what_to_do(self, reason: str) -> str:
-        there = sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
-        return (
-            f"data.root={self.root}: {reason}.\n"
-            f"  found in {self.folder}/: {', '.join(there) or 'nothing'}\n"
-            f"  expected there: {IMAGES} and {LABELS}, as they are or with .gz\n"
-            "  Put the files there by hand, give another data.root, "
-            "or use data=digits, which needs none."
+        return missing_files(
+            reason,
+            root=self.root,
+            folder=self.folder,
+            expected=f"{IMAGES} and {LABELS}, as they are or with .gz",
         )
 
 

@@ -1,0 +1,120 @@
+"""CelebA: 202,599 photos of faces (Liu et al. 2015), from torchvision's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gan_cli.data.base import Dataset, Progress
+from gan_cli.data.decode import Resize
+from gan_cli.data.download import fetch, missing_files
+from gan_cli.data.image_files import Listing, list_files
+from gan_cli.data.image_folder import ImageFolder
+from gan_cli.errors import UserError, nearest, require
+from gan_cli.spec import DataSpec
+
+IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
+ADDRESS = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+
+
+class CelebA(ImageFolder):
+    """Aligned faces, 178x218, scaled and cut as a folder of images is.
+
+    Without an attribute the photos have no labels; with one, 0 and 1 for those without and with it.
+    """
+
+    ordered = False
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        download: bool,
+        attribute: str | None,
+        image_size: int | Sequence[int],
+        load_size: int | Sequence[int] | None,
+        crop: Any,
+        flip: bool,
+        cache: bool,
+        workers: int | None,
+        pixel_range: Sequence[float],
+    ) -> None:
+        require((bool(root), "root='': give the folder that holds (or shall hold) celeba/"))
+        resize: Resize = "cover"
+        super().__init__(
+            root=str(Path(root).expanduser() / "celeba" / IMAGES),
+            channels=3,
+            image_size=image_size,
+            load_size=load_size,
+            resize=resize,
+            crop=crop,
+            flip=flip,
+            cache=cache,
+            workers=workers,
+            pixel_range=pixel_range,
+        )
+        self.data_root, self.download, self.attribute = Path(root).expanduser(), download, attribute
+
+    @property
+    def spec(self) -> DataSpec:
+        """As configured; two classes if there is an attribute to tell them apart."""
+        shape, value_range = self._pixels.shape, self._pixels.value_range
+        if self.attribute is None:
+            return DataSpec(shape, value_range)
+        return DataSpec(shape, value_range, 2, (f"not {self.attribute}", self.attribute))
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The photos, in the order of their numbers, with the attribute as label."""
+        found = list_files(self.root)
+        if self.attribute is None:
+            return Listing(found.root, found.files, [], [])
+        has_it = self._read_attribute(self.attribute)
+        unknown = [name for name in found.files if name not in has_it]
+        if unknown:
+            raise UserError(f"{self.root / unknown[0]}: is not listed in {ATTRIBUTES}.")
+        labels = [has_it[name] for name in found.files]
+        return Listing(found.root, found.files, labels, list(self.spec.class_names))
+
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
+        """Open the cache, after downloading the photos if they are not there.
+
+        Raises:
+            UserError: they are not there, and cannot be downloaded.
+        """
+        wanted = [self.root] + [self.root.parent / ATTRIBUTES] * (self.attribute is not None)
+        if not all(path.exists() for path in wanted):
+            if not self.download:
+                reason = "the files are not there, and data.download=false"
+                raise UserError(self._what_to_do(reason))
+            from torchvision.datasets import CelebA as Files
+
+            fetch(lambda: Files(self.data_root, download=True), explain=self._what_to_do)
+        return super().load(seed=seed, progress=progress)
+
+    def _read_attribute(self, name: str) -> dict[str, int]:
+        """File name -> 1 with the attribute, 0 without."""
+        file = self.root.parent / ATTRIBUTES
+        try:
+            _, header, *rows = file.read_text(encoding="ascii").splitlines()
+            names = header.split()
+            if name not in names:
+                match = nearest(name, names)
+                hint = f"Did you mean {match}? " if match else ""
+                raise UserError(f"data.attribute={name}: {hint}There are: {', '.join(names)}")
+            column = 1 + names.index(name)
+            words = [row.split() for row in rows]
+            return {row[0]: int(int(row[column]) > 0) for row in words if row}
+        except (OSError, ValueError, IndexError) as error:
+            raise UserError(f"{file}: cannot be read ({error}).") from error
+
+    def _what_to_do(self, reason: str) -> str:
+        return missing_files(
+            reason,
+            root=self.data_root,
+            folder=self.data_root / "celeba",
+            expected=f"{IMAGES}/ with the photos, and {ATTRIBUTES} for data.attribute",
+            address=ADDRESS,
+        )

@@ -1,0 +1,142 @@
+"""CIFAR-10 and SVHN, 32x32 colour photos in ten classes, read or downloaded by torchvision.
+
+Both file formats can hold code or be malformed; torchvision compares the files with the published
+checksums before it reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_cli.data.base import Dataset, Progress
+from gan_cli.data.download import fetch, missing_files
+from gan_cli.data.images import ImageSource
+from gan_cli.errors import UserError, require
+
+
+class SmallPhotos(ImageSource):
+    """What both have in common."""
+
+    #: What lies where below `root`, and where it comes from.
+    folder, expected, address = "", "", ""
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        download: bool,
+        flip: bool,
+        class_names: tuple[str, ...],
+        image_size: int | Sequence[int],
+        pixel_range: Sequence[float],
+    ) -> None:
+        super().__init__(
+            channels=3,
+            classes=10,
+            class_names=class_names,
+            image_size=image_size,
+            pixel_range=pixel_range,
+            flip=flip,
+        )
+        require((bool(root), "root='': give the folder that holds (or shall hold) the files"))
+        self.root, self.download = Path(root).expanduser(), download
+
+    def open(self, *, download: bool) -> tuple[Tensor, Tensor]:
+        """The training images, uint8 (N, 3, 32, 32), and labels, int64 (N,)."""
+        raise NotImplementedError
+
+    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+        """Read the training images and labels, downloading them first if they are not there.
+
+        Raises:
+            UserError: they are not there or damaged, and cannot be downloaded.
+        """
+        try:
+            images, labels = self.open(download=False)
+        except (RuntimeError, OSError) as error:  # torchvision: "not found or corrupted"
+            if not self.download:
+                reason = "the files are not there or damaged, and data.download=false"
+                raise UserError(self._what_to_do(reason)) from error
+            found: list[tuple[Tensor, Tensor]] = []
+            fetch(lambda: found.append(self.open(download=True)), explain=self._what_to_do)
+            ((images, labels),) = found
+        return self.dataset(images, labels)
+
+    def _what_to_do(self, reason: str) -> str:
+        return missing_files(
+            reason,
+            root=self.root,
+            folder=self.root / self.folder,
+            expected=self.expected,
+            address=self.address,
+        )
+
+
+class CIFAR10(SmallPhotos):
+    """50,000 training photos of ten kinds of things (Krizhevsky 2009)."""
+
+    folder, expected = "cifar-10-batches-py", "data_batch_1 to data_batch_5, batches.meta"
+    address = "https://www.cs.toronto.edu/~kriz/cifar.html"
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        download: bool,
+        flip: bool,
+        image_size: int | Sequence[int],
+        pixel_range: Sequence[float],
+    ) -> None:
+        names = "airplane automobile bird cat deer dog frog horse ship truck"
+        super().__init__(
+            root=root,
+            download=download,
+            flip=flip,
+            class_names=tuple(names.split()),
+            image_size=image_size,
+            pixel_range=pixel_range,
+        )
+
+    def open(self, *, download: bool) -> tuple[Tensor, Tensor]:
+        """All five training batches."""
+        from torchvision import datasets
+
+        files: Any = datasets.CIFAR10(self.root, train=True, download=download)
+        images = torch.from_numpy(files.data).permute(0, 3, 1, 2).contiguous()
+        return images, torch.tensor(files.targets)
+
+
+class SVHN(SmallPhotos):
+    """73,257 house numbers' digits (Netzer et al. 2011)."""
+
+    folder, expected = "", "train_32x32.mat"
+    address = "http://ufldl.stanford.edu/housenumbers"
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        download: bool,
+        image_size: int | Sequence[int],
+        pixel_range: Sequence[float],
+    ) -> None:
+        super().__init__(
+            root=root,
+            download=download,
+            flip=False,  # mirrored digits are none
+            class_names=(),
+            image_size=image_size,
+            pixel_range=pixel_range,
+        )
+
+    def open(self, *, download: bool) -> tuple[Tensor, Tensor]:
+        """The training digits, without the extra ones."""
+        from torchvision import datasets
+
+        files: Any = datasets.SVHN(str(self.root), split="train", download=download)
+        return torch.from_numpy(files.data), torch.from_numpy(files.labels).long()
