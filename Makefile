@@ -24,7 +24,7 @@ demo: install  ## install, train on handwritten digits (offline, under 3 minutes
 	$(BIN)/gan-train
 
 test: install  ## install and run the default tests (under 3 minutes)
-	$(BIN)/python -m pytest -m 'not slow and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow and not gpu'
 
 test-slow: install  ## the slow tests
 	$(BIN)/python -m pytest -m slow

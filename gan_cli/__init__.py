@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gan_cli.sample import TrainedModel
+    from gan_cli.trained import TrainedModel
 
 __version__ = "0.1.0"
 
@@ -24,6 +24,6 @@ def load(run: str | Path, *, device: str = "cpu", trust_checkpoint: bool = False
     Raises:
         gan_cli.errors.UserError: `run` holds no checkpoint that can be used.
     """
-    from gan_cli.sample import load_run
+    from gan_cli.trained import load_run
 
     return load_run(run, device=device, trust_checkpoint=trust_checkpoint)

@@ -27,6 +27,7 @@ from gan_cli.losses import Loss
 from gan_cli.networks import mlp
 from gan_cli.networks.speed import speed_up
 from gan_cli.noise import Noise
+from gan_cli.regularizers import Regularizer
 from gan_cli.schedules import Schedule
 from gan_cli.seeding import seed_global_streams
 from gan_cli.spec import DataSpec
@@ -59,17 +60,24 @@ PLACES: dict[str, Place] = {
     "schedule": Place(Schedule),
     "model": Place(
         Game,
-        supplied=("generator", "discriminator", "noise", "loss"),
+        supplied=("generator", "discriminator", "noise", "loss", "spec", "regularizers"),
         own=("name", "generator", "discriminator"),
-        presets=("steps", "presets"),
+        presets=("steps", "presets", "backbone", "width", "norm", "spectral_norm"),
     ),
     "model.generator": Place(nn.Module, supplied=("noise_dim", "spec")),
     "model.discriminator": Place(nn.Module, supplied=("spec",)),
 }
 
+REGULARIZER = Place(Regularizer)
+
 #: Where classes live that a config may name without the user's trust.
 SAFE_PACKAGES = ("gan_cli", "torch.nn", "torch.optim", "torchvision")
-PREVIEW_IMAGES, PREVIEW_POINTS = 64, 4096  # an 8x8 sheet; enough to see a density
+
+
+def places(config: Node) -> dict[str, Place]:
+    """All places of a config: the fixed ones, and one for each regularizer in it."""
+    chosen = config.get("regularizer") or {}
+    return PLACES | {f"regularizer.{name}": REGULARIZER for name in chosen}
 
 
 def node_at(config: Node, key: str) -> Any:
@@ -144,7 +152,7 @@ def make(config: Node, key: str, **supplied: Any) -> Any:
     Raises:
         UserError: the class refuses its arguments.
     """
-    place, node = PLACES[key], node_at(config, key)
+    place, node = places(config)[key], node_at(config, key)
     target = resolve(node["_target_"], place, trusted=True)
     try:
         return target(**supplied, **arguments(node, place))
@@ -154,15 +162,18 @@ def make(config: Node, key: str, **supplied: Any) -> Any:
 
 def prefix(key: str, error: Exception) -> str:
     """Put a node's key before each line of its constructor's complaint."""
-    lines = (str(error) or type(error).__name__).splitlines()
-    return "\n".join(
-        f"{key}.{line}" if "=" in line.split(" ")[0] else f"{key}: {line}" for line in lines
-    )
+
+    def whole(line: str) -> str:
+        if line.startswith("data"):  # names its key itself
+            return line
+        return f"{key}.{line}" if "=" in line.split(" ", maxsplit=1)[0] else f"{key}: {line}"
+
+    return "\n".join(map(whole, (str(error) or type(error).__name__).splitlines()))
 
 
 def foreign_targets(config: Node) -> list[str]:
     """Classes the config names that lie outside gan_cli and torch."""
-    targets = (str(node_at(config, key)["_target_"]) for key in PLACES)
+    targets = (str(node_at(config, key)["_target_"]) for key in places(config))
     return [target for target in targets if not in_packages(target)]
 
 
@@ -173,7 +184,7 @@ def vet_targets(config: Node, *, trusted: bool) -> None:
         UserError: one does not exist, does not fit its place, or is not to be trusted.
     """
     problems = []
-    for key, place in PLACES.items():
+    for key, place in places(config).items():
         try:
             resolve(node_at(config, key)["_target_"], place, trusted=trusted)
         except (KeyError, TypeError):
@@ -224,13 +235,26 @@ def build_game(
         discriminator=discriminator,
         noise=noise,
         loss=make(config, "loss"),
+        spec=spec,
+        regularizers=make_regularizers(config),
     )
-    game.draw_fixed_noise(PREVIEW_IMAGES if spec.is_image else PREVIEW_POINTS, seed=config["seed"])
+    game.draw_fixed_noise(seed=config["seed"])
+    if config["ema"]["decay"]:
+        game.keep_average(**config["ema"])
     game.to(device)
     if config["performance"] == "auto":
         speed_up(game, device)
     game.seed_noise(config["seed"], device=device)
     return game
+
+
+def make_regularizers(config: Node) -> list[Regularizer]:
+    """All that `regularizer=` names.
+
+    Raises:
+        UserError: one refuses its arguments.
+    """
+    return [make(config, f"regularizer.{name}") for name in config["regularizer"]]
 
 
 def build_optimizer(config: Node, player: Player, parameters: Any) -> torch.optim.Optimizer:

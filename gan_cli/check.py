@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -21,12 +21,14 @@ from gan_cli.build import (
     build_optimizer,
     in_packages,
     node_at,
+    places,
     prefix,
     resolve,
 )
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.noise import Noise, Spherical
+from gan_cli.regularizers import Regularizer, conflicts, is_unbounded
 from gan_cli.rundir import name_problem
 
 MOST_STEPS, MOST_THREADS = 10**12, 1024
@@ -55,21 +57,27 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[s
     problems = check_numbers(config)
     notes = check_device(config, problems)
     made: dict[str, Any] = {}
-    for key, place in PLACES.items():
+    for key, place in places(config).items():
         check_place(config, key, place, trusted, made, problems)
+    networks: dict[str, Any] = {}
     if {"data", "noise"} <= made.keys():
-        check_networks(config, made, problems)
+        networks = check_networks(config, made, problems)
+    if "loss" in made and len(networks) == 2:
+        check_game(config, made, networks, problems)
     if "optimizer" in made:
         check_optimizer(config, problems)
     if problems:
-        raise UserError(list_problems(problems))
-    return notes + meaning_notes(config, made, given)
+        raise UserError(list_problems(list(dict.fromkeys(problems))))
+    return notes + meaning_notes(config, made, networks, given)
 
 
 def check_nodes(config: Node) -> list[str]:
     """Places where no class is named, or where keys are missing that the run itself reads."""
+    chosen = config["regularizer"]
+    if not isinstance(chosen, Mapping):
+        return [f"regularizer={chosen}: use regularizer=NAME or regularizer=[NAME,NAME]"]
     problems = []
-    for key, place in PLACES.items():
+    for key, place in places(config).items():
         try:
             node = node_at(config, key)
             lacking = [own for own in ("_target_", *place.own) if own not in node]
@@ -92,13 +100,14 @@ def check_numbers(config: Node) -> list[str]:
                 ("log_every", 1),
                 ("sample_every", 0),
                 ("checkpoint_every", 0),
+                ("accumulate", 1),
                 ("keep_last", 1),
                 ("keep_every", 0),
             )
         ),
         *(
             (key, config[key], config[key] is None or config[key] > 0, "must be positive, or null")
-            for key in ("threads", "max_minutes")
+            for key in ("threads", "max_minutes", "max_grad_norm")
         ),
     ]
     problems = [f"{key}={value}: {message}" for key, value, holds, message in rules if not holds]
@@ -126,6 +135,12 @@ def check_group_values(config: Node) -> list[str]:
     batch_size = config["data"]["batch_size"]
     if not is_integer(batch_size) or batch_size < 1:
         problems.append(f"data.batch_size={batch_size}: must be a whole number, at least 1")
+    elif config["accumulate"] > 0 and batch_size % config["accumulate"]:
+        problems.append(
+            f"accumulate={config['accumulate']}: data.batch_size={batch_size} does not divide by it"
+        )
+    if not 0 <= config["ema"]["decay"] < 1:
+        problems.append(f"ema.decay={config['ema']['decay']}: must lie in [0, 1); 0 keeps none")
     validation = config["data"]["validation"]
     if not is_integer(validation) or validation < 0:
         problems.append(f"data.validation={validation}: must be a whole number, at least 0")
@@ -222,13 +237,18 @@ def signature_problems(
     return problems
 
 
-def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> None:
-    """Let the networks' constructors check their arguments, without memory or random numbers."""
+def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Let the networks' constructors check their arguments, without memory or random numbers.
+
+    Returns:
+        The networks that could be made, by their role, without values.
+    """
+    networks: dict[str, Any] = {}
     try:
         known = {"noise_dim": made["noise"].dim, "spec": made["data"].spec}
     except UserError as error:  # the folder that tells the classes is not there
         problems.append(str(error))
-        return
+        return networks
     kind = config["data"].get("kind")
     if kind is not None and kind != ("images" if known["spec"].is_image else "points"):
         problems.append(f"data.kind={kind}: is not what {made['data'].__class__.__name__} holds")
@@ -239,11 +259,31 @@ def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> N
         supplied = {name: known[name] for name in place.supplied}
         try:
             with torch.device("meta"):
-                made[key](**supplied, **arguments(node_at(config, key), place))
+                role = key.rpartition(".")[2]
+                networks[role] = made[key](**supplied, **arguments(node_at(config, key), place))
         except (ValueError, TypeError) as error:
             problems.extend(prefix(key, error).splitlines())
         except (RuntimeError, OverflowError) as error:
             problems.append(f"{key}: too large to be built ({str(error).splitlines()[0]})")
+    return networks
+
+
+def check_game(
+    config: Node, made: dict[str, Any], networks: dict[str, Any], problems: list[str]
+) -> None:
+    """Let the game check its arguments, and what was chosen together."""
+    loss, spec = made["loss"], made["data"].spec
+    chosen = [value for value in made.values() if isinstance(value, Regularizer)]
+    problems += conflicts(
+        chosen, loss=loss, discriminator=networks["discriminator"], images=spec.is_image
+    )
+    if "model" in made and in_packages(made["model"].__module__):
+        supplied = {**networks, "noise": made["noise"], "loss": loss, "spec": spec}
+        node = arguments(config["model"], PLACES["model"])
+        try:
+            made["model"](**supplied, regularizers=(), **node)
+        except (ValueError, TypeError) as error:
+            problems.extend(prefix("model", error).splitlines())
 
 
 def check_optimizer(config: Node, problems: list[str]) -> None:
@@ -256,9 +296,22 @@ def check_optimizer(config: Node, problems: list[str]) -> None:
         problems.append(str(error))
 
 
-def meaning_notes(config: Node, made: dict[str, Any], given: Collection[str]) -> list[str]:
+def meaning_notes(
+    config: Node, made: dict[str, Any], networks: dict[str, Any], given: Collection[str]
+) -> list[str]:
     """Notes on settings that are allowed but may surprise."""
     notes = []
+    chosen = [value for value in made.values() if isinstance(value, Regularizer)]
+    if "discriminator" in networks and is_unbounded(
+        chosen, loss=made["loss"], discriminator=networks["discriminator"]
+    ):
+        notes.append(
+            "loss=wasserstein: nothing bounds D's slope, so its scores will run away. Add "
+            "regularizer=gradient_penalty (with model.discriminator.norm=layer for dcgan and cgan) "
+            "or weight_clipping."
+        )
+    if not config["ema"]["decay"] and "ema.ramp_up" in given:
+        notes.append("ema.ramp_up has no effect: ema.decay=0 keeps no average.")
     if config["keep_every"] and not config["checkpoint_every"]:
         notes.append("keep_every has no effect: checkpoint_every=0 writes only the last one.")
     noise: Noise = made["noise"]

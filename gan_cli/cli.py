@@ -42,7 +42,8 @@ class App:
 
     def main(self) -> None:
         """Run the command line and exit."""
-        arguments = sys.argv[1:] = explain.for_resume(explain.flags_first(sys.argv[1:]))
+        arguments = explain.choose_backbone(explain.flags_first(sys.argv[1:]))
+        arguments = sys.argv[1:] = explain.for_resume(arguments)
         if {"-h", "--help"} & set(arguments):
             print(self.help_page())  # noqa: T201
             sys.exit(0)

@@ -50,10 +50,17 @@ usage:  gan-sample run=RUN_DIR [key=value ...]
 
 keys (default)
   run=PATH             a run directory (newest checkpoint), or a checkpoint file
-  mode=NAME            grid: one picture; images: one file each (grid)
-  n=N                  how many samples (64)
+  mode=NAME            grid: one picture; sheet: with numbers; images: one file
+                       each; interpolate: from one z to another; arithmetic:
+                       mean of a - mean of b + mean of c (grid)
+  n=N                  how many samples (64; 10 of each label)
   seed=N               other seeds, other samples (0)
-  out=PATH             file (grid) or folder (images) (in the run's samples/)
+  labels=LIST          of a conditional model: a number, a name or a list (all)
+  a=LIST               numbers of samples for mode=arithmetic ([0,1,2])
+  b=LIST               likewise ([3,4,5])
+  c=LIST               likewise ([6,7,8])
+  interpolation=NAME   linear, spherical (linear for noise=uniform)
+  out=PATH             file, or folder for mode=images (in the run's samples/)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)
 
@@ -61,6 +68,7 @@ examples
   gan-sample run=outputs/vanilla-digits-1
   gan-sample run=outputs/vanilla-digits-1 n=100 seed=1 out=digits.png
   gan-sample run=outputs/vanilla-digits-1 mode=images n=10 out=digits
+  gan-sample run=outputs/vanilla-digits-1 mode=interpolate
 """
 
 #: Options that `configs/train.yaml` chooses, to be named first.
@@ -71,7 +79,7 @@ DEFAULTS = {
     "loss": "non_saturating",
     "optimizer": "adam",
     "schedule": "constant",
-}
+}  # and no regularizer
 
 
 def train_help() -> str:

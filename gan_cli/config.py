@@ -6,7 +6,7 @@ Types stand here, values in `configs/*.yaml`, meaning in `check`. The groups are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ RESUMABLE = frozenset(
 
 
 @dataclass
+class EmaConfig:
+    """Average of G's weights."""
+
+    decay: float = MISSING
+    ramp_up: bool = MISSING
+
+
+@dataclass
 class TrainConfig:
     """Root of `configs/train.yaml`."""
 
@@ -43,10 +51,14 @@ class TrainConfig:
     loss: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
+    regularizer: Any = MISSING
     k: int = MISSING
     steps: int = MISSING
     max_minutes: float | None = MISSING
     seed: int = MISSING
+    ema: EmaConfig = field(default_factory=EmaConfig)
+    accumulate: int = MISSING
+    max_grad_norm: float | None = MISSING
     device: str = MISSING
     threads: int | None = MISSING
     precision: str = MISSING
@@ -73,8 +85,13 @@ class SampleConfig:
 
     run: str = MISSING
     mode: str = MISSING
-    n: int = MISSING
+    n: int | None = MISSING
     seed: int = MISSING
+    labels: Any = MISSING
+    a: list[int] | None = MISSING
+    b: list[int] | None = MISSING
+    c: list[int] | None = MISSING
+    interpolation: str | None = MISSING
     out: str | None = MISSING
     device: str = MISSING
     trust_checkpoint: bool = MISSING

@@ -34,7 +34,7 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
     roots = [*field_names(config_name), *(group for group in options if group == "experiment")]
     for text in overrides:
         if not text.lstrip("+~").startswith("hydra"):
-            message = explain_syntax(text, str(error), roots)
+            message = explain_backbone(text) or explain_syntax(text, str(error), roots)
             message = message or explain_group(text, str(error), options)
             message = message or explain_root(config_name, text, str(error), roots)
             if message:
@@ -191,14 +191,45 @@ def flags_first(arguments: list[str]) -> list[str]:
     return flags + [text for text in arguments if text not in flags]
 
 
+#: A choice of networks inside a model's own config, written as a key or as Hydra's group.
+BACKBONE, BACKBONE_GROUP = "model.backbone", "model/backbone@model"
+
+
+def choose_backbone(arguments: list[str]) -> list[str]:
+    """Let `model.backbone=mlp` exchange the networks, as the group of files behind it does."""
+    if resumed(arguments):
+        return arguments
+    return [
+        f"{BACKBONE_GROUP}={text.removeprefix(BACKBONE + '=')}"
+        if text.startswith(BACKBONE + "=")
+        else text
+        for text in arguments
+    ]
+
+
+def explain_backbone(text: str) -> str | None:
+    """A backbone that is not there, or for a model that has only one."""
+    key, _, value = text.partition("=")
+    if key != BACKBONE_GROUP:
+        return None
+    options = sorted(file.stem for file in (config_dir() / "model" / "backbone").glob("*.yaml"))
+    if all(option in options for option in value.split(",")):
+        return f"{BACKBONE}={value}: only model=cgan has a choice of backbones. Add model=cgan"
+    return f"{BACKBONE}={value}: no such backbone. {choices(value, options)}"
+
+
+def resumed(arguments: list[str]) -> bool:
+    """Whether a run is gone on with, whose config then comes from its checkpoint."""
+    return any(text.startswith("resume=") and text != "resume=auto" for text in arguments)
+
+
 def for_resume(arguments: list[str]) -> list[str]:
     """Let keys inside groups be given on resume, when the groups come from the checkpoint.
 
     `data.root=x` would be refused, because the default data set has no root; `++` sets it anyway.
     Whether a key may be given at all on resume is judged later, with the run at hand.
     """
-    resume = [text for text in arguments if text.startswith("resume=") and text != "resume=auto"]
-    if not resume:
+    if not resumed(arguments):
         return arguments
     inside_group = re.compile(r"(?!hydra\.)[a-z_]+\.[\w.]+=")
     return [f"++{text}" if inside_group.match(text) else text for text in arguments]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from gan_cli.data.batches import Batches
 from gan_cli.errors import DivergedError
@@ -42,15 +44,44 @@ class Turn(nn.Module):
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """No gradients for the opponent's weights; those already frozen stay so."""
+    """Nothing of the opponent moves: no gradients for its weights, no new running statistics.
+
+    Its batch norm still normalises by the batch, as the papers' code does, but its running
+    averages, and the vectors of its spectral norm, are left to its own moves.
+    """
     parameters = [p for p in module.parameters() if p.requires_grad]
+    norms = [m for m in module.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+    spectral = [m for m in module.modules() if isinstance(m, _SpectralNorm) and m.training]
     for p in parameters:
         p.requires_grad_(False)
+    for norm in norms:
+        norm.track_running_stats = False
+    for part in spectral:
+        part.training = False
     try:
         yield
     finally:
         for p in parameters:
             p.requires_grad_(True)
+        for norm in norms:
+            norm.track_running_stats = True
+        for part in spectral:
+            part.training = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """How every move is made.
+
+    Attributes:
+        autocast: precision of the forward pass.
+        parts: pieces of the batch whose gradients are added up before the step.
+        max_grad_norm: longer gradients are scaled down to this length; None: none are.
+    """
+
+    autocast: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    parts: int = 1
+    max_grad_norm: float | None = None
 
 
 def play(
@@ -59,7 +90,7 @@ def play(
     *,
     opponent: nn.Module,
     batch: Batch,
-    autocast: AbstractContextManager[Any],
+    move: Move,
     measure: bool,
 ) -> Scalars:
     """One move: forward, backward, step. The only place that steps an optimizer.
@@ -69,24 +100,38 @@ def play(
         optimizer: of the mover.
         opponent: frozen meanwhile.
         batch: real data.
-        autocast: precision of the forward pass.
+        move: how.
         measure: also compute the gradient norm, for a line that is due.
 
     Returns:
-        Detached scalars, left on the device.
+        Detached scalars, left on the device: means over the batch's parts.
     """
+    optimizer.zero_grad()
+    found: list[Scalars] = []
     with frozen(opponent):
-        with autocast:
-            loss: Tensor
-            scalars: Scalars
-            loss, scalars = turn(batch)
-        optimizer.zero_grad()
-        loss.backward()
-    if measure:
+        for part in batch.split(move.parts):
+            with move.autocast:
+                loss: Tensor
+                loss, scalars = turn(part)
+            (loss / move.parts if move.parts > 1 else loss).backward()
+            found.append(scalars)
+    scalars = mean_of(found)
+    if measure or move.max_grad_norm is not None:
         gradients = [p.grad for p in turn.parameters_moved if p.grad is not None]
-        scalars[f"grad_norm/{turn.player}"] = nn.utils.get_total_norm(gradients)
+        norm = nn.utils.get_total_norm(gradients)
+        scalars[f"grad_norm/{turn.player}"] = norm
+        if move.max_grad_norm is not None:
+            nn.utils.clip_grads_with_norm_(turn.parameters_moved, move.max_grad_norm, norm)
     optimizer.step()
+    turn.game.after_move(turn.player)
     return scalars
+
+
+def mean_of(found: list[Scalars]) -> Scalars:
+    """Mean of each scalar over parts of equal size."""
+    if len(found) == 1:
+        return found[0]
+    return {key: torch.stack([part[key] for part in found]).mean() for key in found[0]}
 
 
 def is_due(every: int, step: int) -> bool:
@@ -204,7 +249,7 @@ def train(
     steps: int,
     max_minutes: float | None,
     cadence: Cadence,
-    autocast: AbstractContextManager[Any],
+    move: Move,
 ) -> Reason:
     """Train until `steps`, the time or a signal says stop; nothing in it depends on `steps`.
 
@@ -230,7 +275,7 @@ def train(
                 optimizers["d"],
                 opponent=game.generators,
                 batch=batch,
-                autocast=autocast,
+                move=move,
                 measure=due,
             )
         scalars |= play(  # ... then one by G
@@ -238,7 +283,7 @@ def train(
             optimizers["g"],
             opponent=game.discriminators,
             batch=batch,
-            autocast=autocast,
+            move=move,
             measure=due,
         )
         session.step += 1

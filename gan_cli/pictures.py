@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,19 +21,21 @@ Picture = np.ndarray  # uint8, (height, width, 3)
 
 LONGEST_SIDE = 512  # ... but not beyond this
 SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
+CAPTION_HEIGHT = 13  # of a line of text
 REAL, FAKE = "#9aa0a6", "#d1495b"
 
 
-def draw(samples: Tensor, spec: DataSpec, *, real: Tensor) -> Picture:
+def draw(samples: Tensor, spec: DataSpec, *, real: Tensor, columns: int | None = None) -> Picture:
     """A sheet of images, or points over real ones.
 
     Args:
         samples: generated data (n, *shape), in the data's range.
         spec: what the data is.
         real: real points to plot beside, (n, dim); not used for images.
+        columns: of the sheet; None: as many as rows. Not used for points.
     """
     if spec.is_image:
-        return sheet(to_bytes(samples, spec))
+        return sheet(to_bytes(samples, spec), columns=columns)
     return plot_points(samples.cpu(), real.cpu())
 
 
@@ -48,23 +51,62 @@ def to_bytes(samples: Tensor, spec: DataSpec) -> Tensor:
     return pixels[:, :3] if channels >= 3 else pixels[:, :1].expand(-1, 3, -1, -1)
 
 
-def sheet(images: Tensor, *, columns: int | None = None, gap: int = 2) -> Picture:
+def sheet(
+    images: Tensor,
+    *,
+    columns: int | None = None,
+    gap: int = 2,
+    captions: Sequence[str] = (),
+) -> Picture:
     """Images (n, 3, height, width) on a near-square grid, row by row, on gray.
 
     Images with a side under 48 pixels are enlarged by a whole number, without smoothing.
+
+    Args:
+        images: uint8.
+        columns: how many; None: as many as rows.
+        gap: pixels between images.
+        captions: one for each image, written below it; empty: none.
     """
-    short, long = sorted(images.shape[2:])
-    zoom = max(1, min(math.ceil(SHORT_SIDE / short), LONGEST_SIDE // long))
+    zoom = enlargement(*images.shape[2:])
     images = images.repeat_interleave(zoom, dim=2).repeat_interleave(zoom, dim=3)
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 96, np.uint8)
+    line = height + (CAPTION_HEIGHT if captions else 0) + gap
+    canvas = np.full((rows * line + gap, columns * (width + gap) + gap, 3), 96, np.uint8)
     for index, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
-        top = gap + index // columns * (height + gap)
+        top = gap + index // columns * line
         left = gap + index % columns * (width + gap)
         canvas[top : top + height, left : left + width] = image
+        if captions:
+            below = canvas[top + height : top + height + CAPTION_HEIGHT, left : left + width]
+            below[:] = text_strip(captions[index], width)
     return canvas
+
+
+def enlargement(height: int, width: int) -> int:
+    """The whole number by which images of this size are enlarged."""
+    short, long = sorted((height, width))
+    return max(1, min(math.ceil(SHORT_SIDE / short), LONGEST_SIDE // long))
+
+
+def text_strip(text: str, width: int) -> np.ndarray:
+    """One line of text on gray, uint8 (CAPTION_HEIGHT, width, 3), cut off where it is too long."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    strip = Image.new("RGB", (width, CAPTION_HEIGHT), (96, 96, 96))
+    font = ImageFont.load_default(size=CAPTION_HEIGHT - 3)
+    ImageDraw.Draw(strip).text((1, 0), text, fill=(255, 255, 255), font=font)
+    return np.array(strip)
+
+
+def draw_filters(weights: Tensor, *, most: int = 64) -> Picture:
+    """First-layer filters (n, C, height, width) as a sheet, each scaled so that 0 is mid-gray."""
+    weights = weights[:most].float()
+    largest = weights.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+    shape = tuple(weights.shape[1:])
+    return sheet(to_bytes(weights / largest, DataSpec(shape, (-1.0, 1.0))))
 
 
 def plot_points(samples: Tensor, real: Tensor) -> Picture:

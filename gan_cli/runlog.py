@@ -30,7 +30,7 @@ from gan_cli.files import replacing
 from gan_cli.pictures import Picture, write_png
 from gan_cli.terminal import Terminal
 
-METRICS, LOG, SAMPLES = "metrics.jsonl", "train.log", "samples"
+METRICS, LOG, SAMPLES, FILTERS = "metrics.jsonl", "train.log", "samples", "filters"
 REFRESH_SECONDS = 0.2  # how often the bar moves
 PLAIN_SECONDS = 5.0  # at most one plain line in this time, when no terminal listens
 #: Keys worth a person's glance, and how the papers write them.
@@ -142,19 +142,19 @@ class RunLog:
             tell = self.note if self._display else self.say
             tell(f"step {step}/{self.steps}   {status}   eta {left}")
 
-    def picture(self, step: int, picture: Picture) -> None:
-        """Keep a picture of the fixed noise's samples at `step`, on disk and in TensorBoard."""
-        self._save_picture(f"step_{step:08d}.png", picture)
+    def picture(self, step: int, picture: Picture, *, what: str = SAMPLES) -> None:
+        """Keep a picture of `step` on disk, in a folder named after `what`, and in TensorBoard."""
+        self._save_picture(what, f"step_{step:08d}.png", picture)
 
         def to_tensorboard() -> None:
-            self._writer.add_image("samples", picture, step, dataformats="HWC")
+            self._writer.add_image(what, picture, step, dataformats="HWC")
 
         if self._writer:
             self._guard("TensorBoard", to_tensorboard)
 
     def final_picture(self, picture: Picture) -> Path:
         """Keep the picture of the last state as samples/final.png."""
-        return self._save_picture("final.png", picture)
+        return self._save_picture(SAMPLES, "final.png", picture)
 
     def flush(self) -> None:
         """Bring all records to the files, before a checkpoint claims that they are there."""
@@ -194,14 +194,14 @@ class RunLog:
         pace = scalars["time"] / max(step, 1)
         return str(timedelta(seconds=round(pace * max(self.steps - step, 0))))
 
-    def _save_picture(self, name: str, picture: Picture) -> Path:
-        path = self.directory / SAMPLES / name
+    def _save_picture(self, folder: str, name: str, picture: Picture) -> Path:
+        path = self.directory / folder / name
 
         def write() -> None:
             path.parent.mkdir(exist_ok=True)
             write_png(path, picture)
 
-        self._guard(SAMPLES, write)
+        self._guard(folder, write)
         return path
 
     def _open_tensorboard(self) -> None:

@@ -1,8 +1,9 @@
-"""gan-sample, and `gan_cli.load` from Python: samples from a trained run."""
+"""gan-sample: pictures from a trained run."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,81 +11,134 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_cli import rundir
-from gan_cli.build import build_game, load_data, vet_targets
+from gan_cli.build import load_data
 from gan_cli.device import resolve_device
-from gan_cli.errors import UserError, list_problems
-from gan_cli.games.gan import GAN
-from gan_cli.pictures import draw, to_bytes, write_png
-from gan_cli.resume import typed
-from gan_cli.spec import DataSpec
+from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.noise import Uniform, interpolate
+from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
 from gan_cli.terminal import Terminal
+from gan_cli.trained import CheckpointWarning, TrainedModel, load_run
 
-MODES = ("grid", "images")
-
-
-class CheckpointWarning(UserWarning):
-    """A newer checkpoint could not be used."""
+PER_LABEL = 10  # samples of each label, where n does not say
+N = {"grid": 64, "sheet": 64, "images": 64, "interpolate": 8, "arithmetic": 9}
+INTERPOLATIONS = ("linear", "spherical")
+STEPS = 10  # images from one z to the other
+NEIGHBOURS, NEIGHBOUR_RANGE = 9, 0.25  # Radford et al. 2015, section 6.3.2: uniform noise of +-0.25
+MOST_INDEX = 1_000_000
+ARITHMETIC = {"a": [0, 1, 2], "b": [3, 4, 5], "c": [6, 7, 8]}  # averages of three, as in the paper
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A generator as a checkpoint holds it.
+class Request:
+    """What is asked for.
 
     Attributes:
-        game: the networks, in evaluation mode.
-        spec: what their data are.
-        step: finished steps.
-        config: what was trained.
-        directory: the run directory.
+        model: the trained run.
+        config: of gan-sample.
+        labels: as numbers; None if the model takes none.
     """
 
-    game: GAN
-    spec: DataSpec
-    step: int
+    model: TrainedModel
     config: dict[str, Any]
-    directory: Path
+    labels: list[int] | None
 
-    def sample(self, n: int, labels: Tensor | None = None, seed: int = 0) -> Tensor:
-        """Draw n samples, float32 (n, *shape) on the CPU, in the data's range (`spec`).
+    @property
+    def n(self) -> int:
+        """How many samples, or rows of an interpolation."""
+        if self.config["n"] is not None:
+            return int(self.config["n"])
+        if self.labels is None:
+            return N[self.config["mode"]]
+        return len(self.labels) * (1 if self.config["mode"] == "interpolate" else PER_LABEL)
 
-        Args:
-            n: how many, at least 1.
-            labels: for conditional models.
-            seed: equal seeds give equal samples.
+    def in_rows(self) -> tuple[Tensor, list[int] | None, int | None]:
+        """Samples with those of one label side by side, their labels, and columns for a sheet."""
+        if self.labels is None:
+            return self.model.sample(self.n, seed=self.config["seed"]), None, None
+        columns = max(1, -(-self.n // len(self.labels)))
+        labels = [self.labels[index // columns] for index in range(self.n)]
+        return self.model.sample(self.n, labels, seed=self.config["seed"]), labels, columns
 
-        Raises:
-            ValueError: n is below 1, or labels are given to a model without.
-        """
-        if n < 1:
-            raise ValueError(f"n={n}: must be at least 1")
-        if labels is not None:
-            raise ValueError(f"labels: model={self.config['model']['name']} takes none")
-        return self.game.sample(n, seed=seed).cpu()
+    def noise(self, n: int) -> Tensor:
+        """The z of the first n samples, (n, dim)."""
+        return self.model.game.draw_noise(n, seed=self.config["seed"])
+
+    def caption(self, index: int, label: int | None) -> str:
+        """Number of a sample, and its label's name."""
+        return str(index) if label is None else f"{index}: {self.model.spec.name_of(label)}"
 
 
-def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:
-    """See `gan_cli.load`."""
-    path, state, messages = rundir.read_checkpoint(Path(run), key="run")
-    for message in messages:
-        warnings.warn(message, CheckpointWarning, stacklevel=3)
-    directory = path
-    if path.is_file():
-        folder = path.resolve().parent
-        directory = folder.parent if rundir.is_run(folder.parent) else folder
-    config = typed(state["config"], path)
-    vet_targets(config, trusted=trust_checkpoint)
-    try:
-        spec = DataSpec(**state["spec"])
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are theirs
-            game = build_game(config, spec, resolve_device(device))
-        game.load_networks(state["session"]["game"])
-    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"run={run}: does not fit its own config ({reason}).") from error
-    if not isinstance(game, GAN):
-        raise UserError(f"run={run}: {type(game).__name__} does not sample from noise.")
-    return TrainedModel(game.eval(), spec, state["step"], config, directory)
+def grid(request: Request) -> Picture:
+    """All samples; with labels, one row for each."""
+    samples, _, columns = request.in_rows()
+    model = request.model
+    # Points are plotted over the real ones, which are drawn again from the run's seed.
+    real = samples if model.spec.is_image else load_data(model.config).values
+    assert isinstance(real, Tensor)
+    return draw(samples, model.spec, real=real[: len(samples)], columns=columns)
+
+
+def numbered(request: Request) -> Picture:
+    """All samples with their numbers, which `a`, `b` and `c` of mode=arithmetic take."""
+    samples, labels, columns = request.in_rows()
+    captions = [
+        request.caption(index, None if labels is None else labels[index])
+        for index in range(len(samples))
+    ]
+    return sheet(to_bytes(samples, request.model.spec), columns=columns, captions=captions)
+
+
+def interpolation(request: Request) -> Picture:
+    """Rows of samples on the way from one z to another; with labels, each row has one."""
+    noise = request.model.game.noise
+    kind = request.config["interpolation"]
+    spherical = kind == "spherical" if kind else not isinstance(noise, Uniform)
+    t = torch.linspace(0, 1, STEPS)
+    ends = request.noise(2 * request.n).cpu()
+    rows = [
+        noise.onto_support(interpolate(ends[2 * row], ends[2 * row + 1], t, spherical=spherical))
+        for row in range(request.n)
+    ]
+    labels = request.labels
+    if labels is not None:
+        labels = [labels[row % len(labels)] for row in range(request.n) for _ in range(STEPS)]
+    samples = request.model.map_noise(torch.cat(rows), labels)
+    return sheet(to_bytes(samples, request.model.spec), columns=STEPS)
+
+
+def arithmetic(request: Request) -> Picture:
+    """G of mean(z_a) - mean(z_b) + mean(z_c), with what went into it, and its neighbours.
+
+    Three rows show the samples a, b, c and what G makes of each mean; then come the result and
+    what lies near it (Radford et al. 2015, figure 7).
+    """
+    chosen = {key: request.config[key] or default for key, default in ARITHMETIC.items()}
+    noise = request.model.game.noise
+    z = request.noise(1 + max(index for indices in chosen.values() for index in indices)).cpu()
+    means = {key: z[indices].mean(dim=0) for key, indices in chosen.items()}
+    result = means["a"] - means["b"] + means["c"]
+    columns = 1 + max(map(len, chosen.values()))
+    rows, captions = [], []
+    for key, indices in chosen.items():
+        rows += [z[indices], means[key].expand(columns - len(indices), -1)]
+        captions += [f"{key}: {index}" for index in indices]
+        captions += [f"mean {key}"] * (columns - len(indices))
+    near = torch.rand(NEIGHBOURS, noise.dim, generator=torch.Generator().manual_seed(0))
+    near = result + (2 * near - 1) * NEIGHBOUR_RANGE
+    rows += [result[None], near]
+    captions += ["a - b + c", *["near it"] * NEIGHBOURS]
+    labels = None if request.labels is None else request.labels[:1]
+    samples = request.model.map_noise(noise.onto_support(torch.cat(rows)), labels)
+    return sheet(to_bytes(samples, request.model.spec), columns=columns, captions=captions)
+
+
+MODES: dict[str, Callable[[Request], Picture] | None] = {
+    "grid": grid,
+    "sheet": numbered,
+    "images": None,
+    "interpolate": interpolation,
+    "arithmetic": arithmetic,
+}
 
 
 def run(config: dict[str, Any]) -> int:
@@ -101,22 +155,26 @@ def run(config: dict[str, Any]) -> int:
         )
     for warning in passed_over:
         Terminal().say(f"note: {warning.message}")
-    samples = model.sample(config["n"], seed=config["seed"])
-    default = (
-        model.directory
-        / "samples"
-        / f"{config['mode']}_step_{model.step:08d}_seed_{config['seed']}"
-    )
-    out = Path(config["out"]) if config["out"] else default
     try:
-        if config["mode"] == "grid":
-            written = write_grid(model, samples, out)
+        request = Request(model, config, model.label_numbers(config["labels"]))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    mode = config["mode"]
+    if mode != "grid" and not model.spec.is_image:
+        raise UserError(f"mode={mode}: the run's data are points. Use mode=grid.")
+    default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{config['seed']}"
+    out = Path(config["out"]) if config["out"] else default
+    make = MODES[mode]
+    try:
+        if make is None:
+            written = write_images(request, out)
         else:
-            written = write_images(model, samples, out)
+            written = place_for(out, mode)
+            write_png(written, make(request))
     except OSError as error:
         raise UserError(f"out={out}: cannot be written ({error.strerror or error}).") from error
-    text = f"{len(samples)} samples of step {model.step}, seed {config['seed']}: {written}"
-    Terminal().say(text)
+    average = "" if model.game.average is None else ", averaged weights"
+    Terminal().say(f"{mode} of step {model.step}, seed {config['seed']}{average}: {written}")
     return 0
 
 
@@ -126,11 +184,24 @@ def check(config: dict[str, Any]) -> None:
     Raises:
         UserError: one message with all of them.
     """
-    problems = []
-    if config["mode"] not in MODES:
-        problems.append(f"mode={config['mode']}: use {' or '.join(MODES)}")
-    if config["n"] < 1:
+    mode, kind, labels = config["mode"], config["interpolation"], config["labels"]
+    problems = choice_problems("mode", mode, MODES)
+    if kind is not None:
+        problems += choice_problems("interpolation", kind, INTERPOLATIONS)
+    if config["n"] is not None and config["n"] < 1:
         problems.append(f"n={config['n']}: must be at least 1")
+    if config["n"] is not None and mode == "arithmetic":
+        problems.append(f"n={config['n']}: mode=arithmetic takes a, b and c instead")
+    if kind is not None and mode in MODES and mode != "interpolate":
+        problems.append(f"interpolation={kind}: only mode=interpolate uses it")
+    if not (
+        labels is None
+        or is_label(labels)
+        or (isinstance(labels, list) and labels and all(map(is_label, labels)))
+    ):
+        problems.append(f"labels={labels}: give one label, or a list like [0,1]")
+    for key in ARITHMETIC:
+        problems += index_problems(key, config[key], mode)
     if config["seed"] < 0:
         problems.append(f"seed={config['seed']}: must be at least 0")
     try:
@@ -141,32 +212,62 @@ def check(config: dict[str, Any]) -> None:
         raise UserError(list_problems(problems))
 
 
-def write_grid(model: TrainedModel, samples: Tensor, out: Path) -> Path:
-    """One picture of all samples; `.png` is added where it lacks."""
+def choice_problems(key: str, value: str, choices: Iterable[str]) -> list[str]:
+    """What is wrong with a value that must be one of `choices`."""
+    if value in choices:
+        return []
+    match = nearest(value, choices)
+    hint = f". Did you mean {match}?" if match else ""
+    return [f"{key}={value}: use {', '.join(choices)}{hint}"]
+
+
+def is_label(value: object) -> bool:
+    """A number or a name."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def index_problems(key: str, indices: Any, mode: str) -> list[str]:
+    """What is wrong with one of mode=arithmetic's lists."""
+    if indices is None:
+        return []
+    if mode != "arithmetic":
+        return [f"{key}={indices}: only mode=arithmetic uses it"]
+    if not indices or not all(0 <= index <= MOST_INDEX for index in indices):
+        return [f"{key}={indices}: give numbers of samples, as mode=sheet shows them, like [0,1,2]"]
+    return []
+
+
+def place_for(out: Path, mode: str) -> Path:
+    """Where one picture goes; `.png` is added where it lacks."""
     if out.suffix.lower() in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"):
         raise UserError(f"out={out}: pictures are written as .png; give {out.with_suffix('.png')}")
     if out.is_dir():
-        raise UserError(f"out={out}: is a folder; mode=grid writes one file, like {out / 'x.png'}")
+        raise UserError(
+            f"out={out}: is a folder; mode={mode} writes one file, like {out / 'x.png'}"
+        )
     path = out if out.suffix.lower() == ".png" else out.with_name(out.name + ".png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Points are plotted over the real ones, which are drawn again from the run's seed.
-    real = samples if model.spec.is_image else load_data(model.config).values
-    assert isinstance(real, Tensor)
-    write_png(path, draw(samples, model.spec, real=real[: len(samples)]))
     return path
 
 
-def write_images(model: TrainedModel, samples: Tensor, out: Path) -> Path:
-    """One picture a sample, at its own size, in a folder."""
-    if not model.spec.is_image:
-        raise UserError("mode=images: the run's data are points. Use mode=grid.")
-    out.mkdir(parents=True, exist_ok=True)
+def write_images(request: Request, out: Path) -> Path:
+    """One picture a sample, at its own size, in a folder; with labels, in one folder for each."""
+    samples, labels, _ = request.in_rows()
+    spec = request.model.spec
     digits = len(str(len(samples) - 1))
-    names = [f"{index:0{digits}d}.png" for index in range(len(samples))]
-    others = sorted({path.name for path in out.iterdir()} - set(names))
+    names = [
+        f"{index:0{digits}d}.png"
+        if labels is None
+        else f"{spec.name_of(labels[index])}/{index:0{digits}d}.png"
+        for index in range(len(samples))
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    others = sorted(files - set(names))
     if others:
         raise UserError(f"out={out}: holds other files ({others[0]}, ...). Give an empty folder.")
-    for name, image in zip(names, to_bytes(samples, model.spec), strict=True):
-        gray = model.spec.shape[0] == 1
+    for name, image in zip(names, to_bytes(samples, spec), strict=True):
+        gray = spec.shape[0] == 1
+        (out / name).parent.mkdir(exist_ok=True)
         write_png(out / name, image[0].numpy() if gray else image.permute(1, 2, 0).numpy())
     return out

@@ -9,6 +9,7 @@ from typing import Any
 
 from gan_cli.config import split_arguments
 from gan_cli.errors import UserError
+from gan_cli.explain import BACKBONE, BACKBONE_GROUP
 from gan_cli.shell import hydra_value
 
 
@@ -60,6 +61,7 @@ def discard_if_unused(directory: Path) -> None:
 
 def job_name(hydra_config: Any) -> str:
     """`<sweep name>/<job>` of the job that runs now, in characters that need no quoting."""
-    swept = re.sub(r"[\[\]{}()'\" ]", "", hydra_config.job.override_dirname)
+    swept = hydra_config.job.override_dirname.replace(BACKBONE_GROUP, BACKBONE)
+    swept = re.sub(r"[\[\]{}()'\" ]", "", swept)
     job = re.sub(r"[^A-Za-z0-9._-]", "-", swept)
     return f"{Path(hydra_config.sweep.dir).name}/{job or 'job'}"

@@ -19,10 +19,11 @@ from gan_cli.data.base import Dataset
 from gan_cli.data.batches import StreamedBatches
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
-from gan_cli.loop import Cadence, Player, Session, Turn, train
-from gan_cli.pictures import Picture, draw
+from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
+from gan_cli.networks.filters import first_filters
+from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.resume import Config, Start
-from gan_cli.runlog import LoadingBar, RunLog, system_scalars
+from gan_cli.runlog import FILTERS, LoadingBar, RunLog, system_scalars
 from gan_cli.stopping import StopRequest
 from gan_cli.terminal import Terminal
 
@@ -64,12 +65,16 @@ class Recorder:
         self.runlog.scalars(step, scalars | system_scalars(self.session.device))
 
     def sample(self, step: int) -> None:
-        """Write the preview picture of `step`."""
+        """Write the preview picture of `step`, and D's filters."""
         self.runlog.picture(step, self.picture())
+        filters = first_filters(self.session.game.discriminators, self.dataset.spec)
+        if filters is not None:
+            self.runlog.picture(step, draw_filters(filters), what=FILTERS)
 
     def picture(self) -> Picture:
         """The preview, drawn."""
-        return draw(self.session.game.preview(), self.dataset.spec, real=self.real)
+        game = self.session.game
+        return draw(game.preview(), self.dataset.spec, real=self.real, columns=game.preview_columns)
 
     def save(self, step: int) -> None:
         """Write a checkpoint; if the disk is full, say so and go on to the next one.
@@ -285,7 +290,11 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
                 steps=config["steps"],
                 max_minutes=config["max_minutes"],
                 cadence=cadence,
-                autocast=autocast(config, session.device),
+                move=Move(
+                    autocast=autocast(config, session.device),
+                    parts=config["accumulate"],
+                    max_grad_norm=config["max_grad_norm"],
+                ),
             )
         recorder.save_at_end()
         picture = log.final_picture(recorder.picture())

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from gan_cli import commands
-from gan_cli.build import PLACES, arguments, node_at, resolve
+from gan_cli.build import arguments, node_at, places, resolve
 from gan_cli.check import check
 from gan_cli.cli import OUTPUT_DIR
 from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
@@ -34,27 +34,31 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_passes_check(group: str, option: str) -> None:
-    folder = [f"data.root={PICTURES}"] if option == "image_folder" else []
-    check(composed(f"{group}={option}", *folder), trusted=True)
+    needed = {
+        "image_folder": [f"data.root={PICTURES}"],
+        "dcgan64": [f"data.root={PICTURES}"],
+    }.get(option, [])
+    check(composed(f"{group}={option}", *needed), trusted=True)
 
 
 def test_the_groups_of_the_contract_are_there() -> None:
     assert set(groups()) == {
-        "model", "data", "noise", "loss", "optimizer", "schedule", "experiment",
+        "model", "data", "noise", "loss", "optimizer", "schedule", "regularizer", "experiment",
     }  # fmt: skip
 
 
 def nodes() -> Iterator[Any]:
     for group, option in OPTIONS:
         if group != "experiment":
-            for key in PLACES:
+            for key in places(composed(f"{group}={option}")):
                 if key.split(".")[0] == group:
                     yield pytest.param(group, option, key, id=f"{option}:{key}")
 
 
 @pytest.mark.parametrize(("group", "option", "key"), list(nodes()))
 def test_yaml_and_constructor_cannot_drift_apart(group: str, option: str, key: str) -> None:
-    node, place = node_at(composed(f"{group}={option}"), key), PLACES[key]
+    config = composed(f"{group}={option}")
+    node, place = node_at(config, key), places(config)[key]
     target = resolve(node["_target_"], place, trusted=False)
     parameters = set(inspect.signature(target).parameters) - set(place.supplied)
     given = set(arguments(node, place))

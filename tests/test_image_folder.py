@@ -193,7 +193,7 @@ def test_sub_folders_are_classes(tmp_path: Path) -> None:
     class_folder(tmp_path / "x", {"zebra": 3, "apple": 2, "Ünicode": 1})
     (tmp_path / "x" / "empty").mkdir()
     data = load(tmp_path / "x")
-    assert data.class_names == ("apple", "zebra", "Ünicode")
+    assert data.spec.class_names == ("apple", "zebra", "Ünicode")
     assert data.spec.classes == 3
     assert data.labels is not None
     assert data.labels.tolist() == [0, 0, 1, 1, 1, 2]

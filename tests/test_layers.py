@@ -15,11 +15,12 @@ ROOT = Path(gan_cli.__file__).parent
 LEVELS = {
     "gan_cli": 0,
     "errors": 0, "seeding": 0, "spec": 0, "noise": 0, "losses": 0, "schedules": 0, "density": 0,
+    "ema": 0, "regularizers": 0,
     "shell": 0, "files": 0, "terminal": 0, "stopping": 0, "device": 0, "environment": 0,
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "checkpoint": 1, "rundir": 2, "runlog": 2,
     "loop": 2,
     "config": 3, "build": 3, "sweep": 4, "check": 4, "resume": 4, "explain": 4, "cli": 4,
-    "report": 5, "train": 6, "sample": 6,
+    "report": 5, "trained": 5, "train": 6, "sample": 6,
     "commands": 7,
 }  # fmt: skip
 WITHIN_LEVEL = {0}  # these may import each other, without cycles

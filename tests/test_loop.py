@@ -1,6 +1,5 @@
 """Algorithm 1: who moves when, on what noise, and that nobody else does."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from gan_cli.data.batches import MemoryBatches
 from gan_cli.errors import DivergedError
 from gan_cli.games.base import Scalars, evaluating
 from gan_cli.games.gan import GAN
-from gan_cli.loop import Cadence, Player, Session, Turn, frozen, play, require_finite, train
+from gan_cli.loop import Cadence, Move, Player, Session, Turn, frozen, play, require_finite, train
 from gan_cli.losses import NonSaturating
 from gan_cli.noise import Normal
 from gan_cli.schedules import Constant, LinearDecay, Schedule
@@ -41,8 +40,9 @@ class Spy(GAN):
 
     def __init__(self) -> None:
         super().__init__(
-            Network(3, 2), Network(2, 1), noise=Normal(3, std=1.0), loss=NonSaturating(d_weight=1.0)
-        )
+            Network(3, 2), Network(2, 1), noise=Normal(3, std=1.0),
+            loss=NonSaturating(d_weight=1.0), spec=DataSpec((2,), None),
+        )  # fmt: skip
         self.calls: list[tuple[str, Tensor]] = []
         self.drawn: list[Tensor] = []
         self.seed_noise(0, device=CPU)
@@ -114,7 +114,7 @@ def run(s: Session, steps: int, *, k: int = 1, log: int = 1, stop: StopRequest |
         steps=steps,
         max_minutes=max_minutes,
         cadence=Cadence(log=log, sample=2, checkpoint=3),
-        autocast=contextlib.nullcontext(),
+        move=Move(),
     )
     return reason, notes
 
@@ -139,7 +139,7 @@ def test_a_move_changes_the_mover_alone(player: Player) -> None:
         s.optimizers[player],
         opponent=opponent,
         batch=next(s.batches),
-        autocast=contextlib.nullcontext(),
+        move=Move(),
         measure=True,
     )
     assert not same(mover, before[0])
