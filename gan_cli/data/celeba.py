@@ -89,9 +89,9 @@ class CelebA(ImageFolder):
             if not self.download:
                 reason = "the files are not there, and data.download=false"
                 raise UserError(self._what_to_do(reason))
-            from torchvision.datasets import CelebA as Files
+            from torchvision import datasets
 
-            fetch(lambda: Files(self.data_root, download=True), explain=self._what_to_do)
+            fetch(lambda: datasets.CelebA(self.data_root, download=True), explain=self._what_to_do)
         return super().load(seed=seed, progress=progress)
 
     def _read_attribute(self, name: str) -> dict[str, int]:
