@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gan_cli.data.base import Dataset, DataSource, Progress
+from gan_cli.data.base import AnyDataset, Dataset, DataSource, PairDataset, Progress
 from gan_cli.data.batches import make_batches
 from gan_cli.errors import UserError, list_problems
-from gan_cli.games.base import Game
+from gan_cli.games.base import Game, Roles
 from gan_cli.loop import Player, Session
 from gan_cli.losses import Loss
 from gan_cli.networks import mlp
@@ -30,7 +30,7 @@ from gan_cli.noise import Noise
 from gan_cli.regularizers import Regularizer
 from gan_cli.schedules import Schedule
 from gan_cli.seeding import seed_global_streams
-from gan_cli.spec import DataSpec
+from gan_cli.spec import AnySpec
 
 Node = Mapping[str, Any]
 
@@ -41,7 +41,8 @@ class Place:
 
     Attributes:
         base: the class that the target must be or inherit from.
-        supplied: constructor arguments that come from the run, not from the node.
+        supplied: constructor arguments that come from the run, not from the node; a class gets
+            those of them that it names.
         own: keys the node must have that are not constructor arguments.
         presets: keys it may have, for other values to refer to by `${...}`.
     """
@@ -53,7 +54,7 @@ class Place:
 
 
 PLACES: dict[str, Place] = {
-    "data": Place(DataSource, own=("name", "validation", "batch_size"), presets=("kind",)),
+    "data": Place(DataSource, own=("name", "validation", "batch_size"), presets=("kind", "load_sizes")),
     "noise": Place(Noise),
     "loss": Place(Loss),
     "optimizer": Place(torch.optim.Optimizer, supplied=("params",), own=("lr_d", "lr_g")),
@@ -64,12 +65,13 @@ PLACES: dict[str, Place] = {
         own=("name", "generator", "discriminator"),
         presets=("steps", "presets", "backbone", "width", "norm", "spectral_norm"),
     ),
-    "model.generator": Place(nn.Module, supplied=("noise_dim", "spec")),
+    "model.generator": Place(nn.Module, supplied=("noise_dim", "spec", "source", "target")),
     "model.discriminator": Place(nn.Module, supplied=("spec",)),
 }
 
 REGULARIZER = Place(Regularizer)
 
+PREVIEW_ROWS = 6  # examples of translation
 #: Where classes live that a config may name without the user's trust.
 SAFE_PACKAGES = ("gan_cli", "torch.nn", "torch.optim", "torchvision")
 
@@ -155,9 +157,15 @@ def make(config: Node, key: str, **supplied: Any) -> Any:
     place, node = places(config)[key], node_at(config, key)
     target = resolve(node["_target_"], place, trusted=True)
     try:
-        return target(**supplied, **arguments(node, place))
+        return target(**wanted(target, supplied), **arguments(node, place))
     except (ValueError, TypeError) as error:
         raise UserError(prefix(key, error)) from error
+
+
+def wanted(target: type, supplied: Mapping[str, Any]) -> dict[str, Any]:
+    """Those supplied values that a constructor names."""
+    parameters = inspect.signature(target).parameters
+    return {name: value for name, value in supplied.items() if name in parameters}
 
 
 def prefix(key: str, error: Exception) -> str:
@@ -200,11 +208,21 @@ def load_data(
     *,
     part: Literal["train", "validation"] = "train",
     progress: Progress = lambda *_: None,
-) -> Dataset:
-    """Load the configured data, without or only with what `data.validation` holds out."""
+) -> AnyDataset:
+    """Load the configured data, without or only with what `data.validation` holds out.
+
+    Raises:
+        UserError: they cannot be read, or nothing can be held out of them.
+    """
     source = cast("DataSource", make(config, "data"))
     dataset = source.load(seed=config["seed"], progress=progress)
     held_out = config["data"]["validation"]
+    if isinstance(dataset, PairDataset):
+        if held_out:
+            raise UserError(
+                f"data.validation={held_out}: two domains have test folders instead. Set it to 0"
+            )
+        return dataset
     if part == "train" and not held_out:
         return dataset
     train, validation = dataset.split(held_out, mixed=source.ordered)
@@ -212,23 +230,26 @@ def load_data(
 
 
 def build_game(
-    config: Node, spec: DataSpec, device: torch.device, *, dataset: Dataset | None = None
-) -> Game:
+    config: Node, spec: AnySpec, device: torch.device, *, dataset: AnyDataset | None = None
+) -> Game[Any]:
     """Networks, noise and loss as one game on `device`, its weights drawn from the seed.
 
     Args:
         config: checked.
         spec: of the data.
         device: where the game is played.
-        dataset: for generators that start from the data's mean; None if weights are loaded anyway.
+        dataset: for generators that start from the data's mean, and for previews; None if weights
+            are loaded anyway.
     """
     noise = make(config, "noise")
+    target = resolve(node_at(config, "model")["_target_"], PLACES["model"], trusted=True)
+    roles: Roles = cast("type[Game[Any]]", target).roles(spec, noise_dim=noise.dim)
     seed_global_streams(config["seed"])
-    generator = make(config, "model.generator", noise_dim=noise.dim, spec=spec)
-    discriminator = make(config, "model.discriminator", spec=spec)
-    if dataset is not None and isinstance(generator, mlp.Generator) and generator.from_marginals:
-        generator.set_output_bias(dataset.mean())
-    game: Game = make(
+    generator = make_networks(config, "model.generator", roles.generators)
+    discriminator = make_networks(config, "model.discriminator", roles.discriminators)
+    if isinstance(dataset, Dataset) and isinstance(generator, mlp.Generator):
+        generator.start_at(dataset.mean)
+    game: Game[Any] = make(
         config,
         "model",
         generator=generator,
@@ -238,7 +259,7 @@ def build_game(
         spec=spec,
         regularizers=make_regularizers(config),
     )
-    game.draw_fixed_noise(seed=config["seed"])
+    game.fix_preview(seed=config["seed"], examples=examples(dataset))
     if config["ema"]["decay"]:
         game.keep_average(**config["ema"])
     game.to(device)
@@ -246,6 +267,23 @@ def build_game(
         speed_up(game, device)
     game.seed_noise(config["seed"], device=device)
     return game
+
+
+def make_networks(config: Node, key: str, roles: Mapping[str, Mapping[str, Any]]) -> nn.Module:
+    """The network for each role: itself if there is but one, else by name."""
+    if list(roles) == [""]:
+        network: nn.Module = make(config, key, **roles[""])
+        return network
+    return nn.ModuleDict({role: make(config, key, **told) for role, told in roles.items()})
+
+
+def examples(dataset: AnyDataset | None) -> tuple[Tensor, Tensor] | None:
+    """Images of both domains to look at, held-out ones if there are any."""
+    if not isinstance(dataset, PairDataset):
+        return None
+    a, b = dataset.examples or (dataset.a, dataset.b)
+    n = min(PREVIEW_ROWS, len(a), len(b))
+    return a.first(n), b.first(n)
 
 
 def make_regularizers(config: Node) -> list[Regularizer]:
@@ -295,7 +333,7 @@ def learning_rate(config: Node, player: Player) -> float:
     return float(config["optimizer"]["lr"] if own is None else own)
 
 
-def build_session(config: Node, dataset: Dataset, device: torch.device) -> Session:
+def build_session(config: Node, dataset: AnyDataset, device: torch.device) -> Session:
     """Everything that training changes, at step 0."""
     game = build_game(config, dataset.spec, device, dataset=dataset)
     optimizers: dict[Player, torch.optim.Optimizer] = {

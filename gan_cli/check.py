@@ -20,16 +20,21 @@ from gan_cli.build import (
     arguments,
     build_optimizer,
     in_packages,
+    make_networks,
     node_at,
     places,
     prefix,
     resolve,
+    wanted,
 )
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.games.base import Roles
 from gan_cli.noise import Noise, Spherical
 from gan_cli.regularizers import Regularizer, conflicts, is_unbounded
 from gan_cli.rundir import name_problem
+from gan_cli.schedules import Schedule
+from gan_cli.spec import PairSpec
 
 MOST_STEPS, MOST_THREADS = 10**12, 1024
 ALL_ITEMS = CollectionCheckStrategy.ALL_ITEMS
@@ -60,7 +65,7 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[s
     for key, place in places(config).items():
         check_place(config, key, place, trusted, made, problems)
     networks: dict[str, Any] = {}
-    if {"data", "noise"} <= made.keys():
+    if {"data", "noise", "model"} <= made.keys():
         networks = check_networks(config, made, problems)
     if "loss" in made and len(networks) == 2:
         check_game(config, made, networks, problems)
@@ -245,24 +250,24 @@ def check_networks(config: Node, made: dict[str, Any], problems: list[str]) -> d
     """
     networks: dict[str, Any] = {}
     try:
-        known = {"noise_dim": made["noise"].dim, "spec": made["data"].spec}
-    except UserError as error:  # the folder that tells the classes is not there
+        spec = made["data"].spec
+        roles: Roles = made["model"].roles(spec, noise_dim=made["noise"].dim)
+    except (UserError, ValueError) as error:  # no folder that tells the classes, or no such game
         problems.append(str(error))
         return networks
     kind = config["data"].get("kind")
-    if kind is not None and kind != ("images" if known["spec"].is_image else "points"):
+    actual = "pairs" if isinstance(spec, PairSpec) else "images" if spec.is_image else "points"
+    if kind is not None and kind != actual:
         problems.append(f"data.kind={kind}: is not what {made['data'].__class__.__name__} holds")
-    for key in ("model.generator", "model.discriminator"):
-        place = PLACES[key]
+    for role, told in (("generator", roles.generators), ("discriminator", roles.discriminators)):
+        key = f"model.{role}"
         if key not in made or not in_packages(made[key].__module__):
             continue  # a user's network may not know the meta device
-        supplied = {name: known[name] for name in place.supplied}
         try:
             with torch.device("meta"):
-                role = key.rpartition(".")[2]
-                networks[role] = made[key](**supplied, **arguments(node_at(config, key), place))
-        except (ValueError, TypeError) as error:
-            problems.extend(prefix(key, error).splitlines())
+                networks[role] = make_networks(config, key, told)
+        except UserError as error:
+            problems.extend(str(error).splitlines())
         except (RuntimeError, OverflowError) as error:
             problems.append(f"{key}: too large to be built ({str(error).splitlines()[0]})")
     return networks
@@ -279,9 +284,9 @@ def check_game(
     )
     if "model" in made and in_packages(made["model"].__module__):
         supplied = {**networks, "noise": made["noise"], "loss": loss, "spec": spec}
-        node = arguments(config["model"], PLACES["model"])
+        target, node = made["model"], arguments(config["model"], PLACES["model"])
         try:
-            made["model"](**supplied, regularizers=(), **node)
+            target(**wanted(target, supplied), **node)
         except (ValueError, TypeError) as error:
             problems.extend(prefix("model", error).splitlines())
 
@@ -300,7 +305,7 @@ def meaning_notes(
     config: Node, made: dict[str, Any], networks: dict[str, Any], given: Collection[str]
 ) -> list[str]:
     """Notes on settings that are allowed but may surprise."""
-    notes = []
+    notes = schedule_notes(config, made["schedule"])
     chosen = [value for value in made.values() if isinstance(value, Regularizer)]
     if "discriminator" in networks and is_unbounded(
         chosen, loss=made["loss"], discriminator=networks["discriminator"]
@@ -310,6 +315,10 @@ def meaning_notes(
             "regularizer=gradient_penalty (with model.discriminator.norm=layer for dcgan and cgan) "
             "or weight_clipping."
         )
+    if "noise" not in inspect.signature(made["model"]).parameters:
+        unused = [key for key in given if key.split(".")[0] == "noise"]
+        if unused:
+            notes.append(f"{', '.join(unused)} has no effect: this model draws no noise.")
     if not config["ema"]["decay"] and "ema.ramp_up" in given:
         notes.append("ema.ramp_up has no effect: ema.decay=0 keeps no average.")
     if config["keep_every"] and not config["checkpoint_every"]:
@@ -319,7 +328,15 @@ def meaning_notes(
         notes.append(
             "noise=spherical with noise.dim=1 draws only -1 and +1: G can make two points."
         )
-    schedule = made["schedule"]
+    optimizer = config["optimizer"]
+    if "optimizer.lr" in given and None not in (optimizer["lr_d"], optimizer["lr_g"]):
+        notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
+    return notes
+
+
+def schedule_notes(config: Node, schedule: Schedule) -> list[str]:
+    """Notes on a schedule that has no effect, or ends before or after the run."""
+    notes = []
     moves_momentum = getattr(schedule, "final_momentum", None) is not None
     if moves_momentum and "momentum" not in config["optimizer"]:
         notes.append("schedule.final_momentum has no effect: this optimizer has no momentum.")
@@ -334,9 +351,6 @@ def meaning_notes(
             f"the learning rate is 0 from step {last} on, but steps={config['steps']}: "
             "nothing is learned after that."
         )
-    optimizer = config["optimizer"]
-    if "optimizer.lr" in given and None not in (optimizer["lr_d"], optimizer["lr_g"]):
-        notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
     return notes
 
 

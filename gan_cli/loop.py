@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from gan_cli.data.batches import Batches
+from gan_cli.data.batches import AnyBatches
 from gan_cli.errors import DivergedError
 from gan_cli.games.base import Game, Scalars
 from gan_cli.schedules import Schedule
 from gan_cli.seeding import global_streams, restore_global_streams
-from gan_cli.spec import Batch
+from gan_cli.spec import Batch, PairBatch
 from gan_cli.stopping import StopRequest
 
 Player = Literal["d", "g"]
@@ -31,13 +31,13 @@ Player = Literal["d", "g"]
 class Turn(nn.Module):
     """One player's move as one module forward: one region to compile, one forward a backward."""
 
-    def __init__(self, game: Game, player: Player) -> None:
+    def __init__(self, game: Game[Any], player: Player) -> None:
         super().__init__()
         self.game, self.player = game, player
         mover = game.discriminators if player == "d" else game.generators
         self.parameters_moved = [p for p in mover.parameters() if p.requires_grad]
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Scalars]:
+    def forward(self, batch: Batch | PairBatch) -> tuple[Tensor, Scalars]:
         """The mover's loss and its scalars."""
         return self.game.d_loss(batch) if self.player == "d" else self.game.g_loss(batch)
 
@@ -89,7 +89,7 @@ def play(
     optimizer: torch.optim.Optimizer,
     *,
     opponent: nn.Module,
-    batch: Batch,
+    batch: Batch | PairBatch,
     move: Move,
     measure: bool,
 ) -> Scalars:
@@ -168,10 +168,10 @@ class Observer(Protocol):
 class Session:
     """All that training changes: what a checkpoint stores and a resumed run takes up."""
 
-    game: Game
+    game: Game[Any]
     optimizers: dict[Player, torch.optim.Optimizer]
     schedule: Schedule
-    batches: Batches
+    batches: AnyBatches
     device: torch.device
     step: int = 0
     seconds: float = 0.0
@@ -269,7 +269,7 @@ def train(
         due = is_due(cadence.log, session.step + 1)
         session.set_rates()
         for _ in range(k):  # Algorithm 1: k moves by D ...
-            batch = next(batches)
+            batch = draw(batches)
             scalars = play(
                 turns["d"],
                 optimizers["d"],
@@ -303,6 +303,11 @@ def train(
         if is_due(cadence.checkpoint, session.step):
             observer.save(session.step)
     return "done"
+
+
+def draw(batches: AnyBatches) -> Batch | PairBatch:
+    """The next batch."""
+    return next(batches)  # type: ignore[return-value]
 
 
 def to_numbers(scalars: Scalars) -> dict[str, float]:

@@ -25,7 +25,14 @@ CAPTION_HEIGHT = 13  # of a line of text
 REAL, FAKE = "#9aa0a6", "#d1495b"
 
 
-def draw(samples: Tensor, spec: DataSpec, *, real: Tensor, columns: int | None = None) -> Picture:
+def draw(
+    samples: Tensor,
+    spec: DataSpec,
+    *,
+    real: Tensor,
+    columns: int | None = None,
+    captions: Sequence[str] = (),
+) -> Picture:
     """A sheet of images, or points over real ones.
 
     Args:
@@ -33,9 +40,10 @@ def draw(samples: Tensor, spec: DataSpec, *, real: Tensor, columns: int | None =
         spec: what the data is.
         real: real points to plot beside, (n, dim); not used for images.
         columns: of the sheet; None: as many as rows. Not used for points.
+        captions: one below each image; empty: none. Not used for points.
     """
     if spec.is_image:
-        return sheet(to_bytes(samples, spec), columns=columns)
+        return sheet(to_bytes(samples, spec), columns=columns, captions=captions)
     return plot_points(samples.cpu(), real.cpu())
 
 

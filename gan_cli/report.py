@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from gan_cli import environment
 from gan_cli.build import foreign_targets
 from gan_cli.config import RESUMABLE
-from gan_cli.data.base import Dataset
+from gan_cli.data.base import AnyDataset
+from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.loop import Reason, Session
 from gan_cli.resume import PLACE, STARTING, Config, Start, flatten
 from gan_cli.runlog import RunLog
 from gan_cli.shell import command, program
+from gan_cli.spec import DataSpec
 
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
@@ -26,15 +28,14 @@ def trust(config: Config) -> dict[str, object]:
 
 
 def introduction(
-    start: Start, session: Session, dataset: Dataset, now: dict[str, str], directory: Path
+    start: Start, session: Session, dataset: AnyDataset, now: dict[str, str], directory: Path
 ) -> list[str]:
     """What is about to happen, and what changed since the checkpoint."""
     config = start.config
-    shape = "x".join(map(str, dataset.spec.shape))
     lines = [
-        f"{config['model']['name']} on {config['data']['name']}: {len(dataset):,} data of {shape}, "
-        f"m={config['data']['batch_size']}, k={config['k']}, {config['steps']} steps on "
-        f"{now['device']} ({config['threads']} threads) in {directory}"
+        f"{config['model']['name']} on {config['data']['name']}: {len(dataset):,} data of "
+        f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, "
+        f"{config['steps']} steps on {now['device']} ({config['threads']} threads) in {directory}"
     ]
     if start.state is not None:
         lines.append(f"resumed at step {session.step}")
@@ -62,8 +63,16 @@ def ending(
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
         f"  go on     {command('gan-train', resume=directory, **longer, **flags)}",
-        f"  sample    {command('gan-sample', run=directory, **flags)}",
+        f"  {use_command(session, directory, flags)}",
     ]
+
+
+def use_command(session: Session, directory: Path, flags: Mapping[str, object]) -> str:
+    """How to use what was trained."""
+    if isinstance(session.game, CycleGAN):
+        folders = {"input": "FOLDER", "output": "FOLDER", "direction": "a2b"}
+        return f"translate {command('gan-translate', run=directory, **folders, **flags)}"
+    return f"sample    {command('gan-sample', run=directory, **flags)}"
 
 
 def nothing_left(start: Start) -> str:
@@ -77,7 +86,7 @@ def nothing_left(start: Start) -> str:
     )
 
 
-def summary(config: Config, session: Session, dataset: Dataset, notes: Sequence[str]) -> str:
+def summary(config: Config, session: Session, dataset: AnyDataset, notes: Sequence[str]) -> str:
     """What dry_run=true shows: networks and sizes."""
     game, spec = session.game, dataset.spec
     d, g = (
@@ -86,8 +95,11 @@ def summary(config: Config, session: Session, dataset: Dataset, notes: Sequence[
     lines = [f"note: {note}" for note in notes]
     lines += [
         str(game),
-        f"data: {len(dataset):,} of {'x'.join(map(str, spec.shape))}, "
-        f"range {spec.value_range or 'unbounded'}, {spec.classes} classes",
+        f"data: {len(dataset):,} of {spec.text}",
+        *(
+            f"  range {domain.value_range or 'unbounded'}, {domain.classes} classes"
+            for domain in ([spec] if isinstance(spec, DataSpec) else [spec.a, spec.b])
+        ),
         f"parameters: D {d:,}, G {g:,}",
         f"{config['steps']} steps on {session.device}",
         "dry_run=true: nothing was trained or written.",

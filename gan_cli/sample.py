@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from gan_cli.build import load_data
+from gan_cli.data.base import Dataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
+from gan_cli.spec import DataSpec
 from gan_cli.terminal import Terminal
 from gan_cli.trained import CheckpointWarning, TrainedModel, load_run
 
@@ -43,6 +45,11 @@ class Request:
     labels: list[int] | None
 
     @property
+    def spec(self) -> DataSpec:
+        """What the samples are."""
+        return self.model.gan.spec
+
+    @property
     def n(self) -> int:
         """How many samples, or rows of an interpolation."""
         if self.config["n"] is not None:
@@ -61,21 +68,22 @@ class Request:
 
     def noise(self, n: int) -> Tensor:
         """The z of the first n samples, (n, dim)."""
-        return self.model.game.draw_noise(n, seed=self.config["seed"])
+        return self.model.gan.draw_noise(n, seed=self.config["seed"])
 
     def caption(self, index: int, label: int | None) -> str:
         """Number of a sample, and its label's name."""
-        return str(index) if label is None else f"{index}: {self.model.spec.name_of(label)}"
+        return str(index) if label is None else f"{index}: {self.spec.name_of(label)}"
 
 
 def grid(request: Request) -> Picture:
     """All samples; with labels, one row for each."""
     samples, _, columns = request.in_rows()
-    model = request.model
-    # Points are plotted over the real ones, which are drawn again from the run's seed.
-    real = samples if model.spec.is_image else load_data(model.config).values
-    assert isinstance(real, Tensor)
-    return draw(samples, model.spec, real=real[: len(samples)], columns=columns)
+    real = samples
+    if not request.spec.is_image:  # plotted over real points, drawn again from the run's seed
+        dataset = load_data(request.model.config)
+        assert isinstance(dataset, Dataset)
+        real = dataset.first(len(samples))
+    return draw(samples, request.spec, real=real, columns=columns)
 
 
 def numbered(request: Request) -> Picture:
@@ -85,12 +93,12 @@ def numbered(request: Request) -> Picture:
         request.caption(index, None if labels is None else labels[index])
         for index in range(len(samples))
     ]
-    return sheet(to_bytes(samples, request.model.spec), columns=columns, captions=captions)
+    return sheet(to_bytes(samples, request.spec), columns=columns, captions=captions)
 
 
 def interpolation(request: Request) -> Picture:
     """Rows of samples on the way from one z to another; with labels, each row has one."""
-    noise = request.model.game.noise
+    noise = request.model.gan.noise
     kind = request.config["interpolation"]
     spherical = kind == "spherical" if kind else not isinstance(noise, Uniform)
     t = torch.linspace(0, 1, STEPS)
@@ -103,7 +111,7 @@ def interpolation(request: Request) -> Picture:
     if labels is not None:
         labels = [labels[row % len(labels)] for row in range(request.n) for _ in range(STEPS)]
     samples = request.model.map_noise(torch.cat(rows), labels)
-    return sheet(to_bytes(samples, request.model.spec), columns=STEPS)
+    return sheet(to_bytes(samples, request.spec), columns=STEPS)
 
 
 def arithmetic(request: Request) -> Picture:
@@ -113,7 +121,7 @@ def arithmetic(request: Request) -> Picture:
     what lies near it (Radford et al. 2015, figure 7).
     """
     chosen = {key: request.config[key] or default for key, default in ARITHMETIC.items()}
-    noise = request.model.game.noise
+    noise = request.model.gan.noise
     z = request.noise(1 + max(index for indices in chosen.values() for index in indices)).cpu()
     means = {key: z[indices].mean(dim=0) for key, indices in chosen.items()}
     result = means["a"] - means["b"] + means["c"]
@@ -129,7 +137,7 @@ def arithmetic(request: Request) -> Picture:
     captions += ["a - b + c", *["near it"] * NEIGHBOURS]
     labels = None if request.labels is None else request.labels[:1]
     samples = request.model.map_noise(noise.onto_support(torch.cat(rows)), labels)
-    return sheet(to_bytes(samples, request.model.spec), columns=columns, captions=captions)
+    return sheet(to_bytes(samples, request.spec), columns=columns, captions=captions)
 
 
 MODES: dict[str, Callable[[Request], Picture] | None] = {
@@ -160,7 +168,7 @@ def run(config: dict[str, Any]) -> int:
     except ValueError as error:
         raise UserError(str(error)) from error
     mode = config["mode"]
-    if mode != "grid" and not model.spec.is_image:
+    if mode != "grid" and not request.spec.is_image:
         raise UserError(f"mode={mode}: the run's data are points. Use mode=grid.")
     default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{config['seed']}"
     out = Path(config["out"]) if config["out"] else default
@@ -253,7 +261,7 @@ def place_for(out: Path, mode: str) -> Path:
 def write_images(request: Request, out: Path) -> Path:
     """One picture a sample, at its own size, in a folder; with labels, in one folder for each."""
     samples, labels, _ = request.in_rows()
-    spec = request.model.spec
+    spec = request.spec
     digits = len(str(len(samples) - 1))
     names = [
         f"{index:0{digits}d}.png"

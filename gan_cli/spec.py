@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -34,9 +36,43 @@ class DataSpec:
         return len(self.shape) == 3
 
     @property
+    def text(self) -> str:
+        """The shape as one reads it."""
+        return "x".join(map(str, self.shape))
+
+    @property
     def size(self) -> int:
         """Numbers in one datum."""
         return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class PairSpec:
+    """Two domains of images of one size, whose channels may differ.
+
+    Attributes:
+        a: of domain A.
+        b: of domain B.
+    """
+
+    a: DataSpec
+    b: DataSpec
+    is_image = True
+
+    @property
+    def text(self) -> str:
+        """Both shapes as one reads them."""
+        return self.a.text if self.a.shape == self.b.shape else f"{self.a.text} and {self.b.text}"
+
+
+AnySpec = DataSpec | PairSpec
+
+
+def spec_from(stored: Mapping[str, Any]) -> AnySpec:
+    """A spec from what `dataclasses.asdict` made of it."""
+    if "a" in stored:
+        return PairSpec(DataSpec(**stored["a"]), DataSpec(**stored["b"]))
+    return DataSpec(**stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +93,24 @@ class Batch:
             return [self]
         labels = [None] * parts if self.labels is None else self.labels.chunk(parts)
         return [Batch(x, y) for x, y in zip(self.x.chunk(parts), labels, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class PairBatch:
+    """m images of each of two domains, which do not belong together.
+
+    Attributes:
+        a: float32, (m, *shape of A), in its range.
+        b: likewise of B.
+    """
+
+    a: Tensor
+    b: Tensor
+
+    def split(self, parts: int) -> list[PairBatch]:
+        """Parts of equal size, in order; m must divide by their number."""
+        if parts == 1:
+            return [self]
+        return [
+            PairBatch(a, b) for a, b in zip(self.a.chunk(parts), self.b.chunk(parts), strict=True)
+        ]

@@ -15,8 +15,7 @@ from gan_cli import checkpoint, environment, report, resume, rundir
 from gan_cli.build import build_session, foreign_targets, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
-from gan_cli.data.base import Dataset
-from gan_cli.data.batches import StreamedBatches
+from gan_cli.data.base import AnyDataset, Dataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
 from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
@@ -24,6 +23,7 @@ from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.resume import Config, Start
 from gan_cli.runlog import FILTERS, LoadingBar, RunLog, system_scalars
+from gan_cli.spec import DataSpec
 from gan_cli.stopping import StopRequest
 from gan_cli.terminal import Terminal
 
@@ -38,7 +38,7 @@ class Recorder:
         self,
         log: RunLog,
         session: Session,
-        dataset: Dataset,
+        dataset: AnyDataset,
         config: Config,
         environment: dict[str, str],
     ) -> None:
@@ -46,11 +46,10 @@ class Recorder:
         self.environment = environment
         self.saved_step: int | None = None
         self._in_hparams = False
-        values = dataset.values
         #: Real points to plot beside generated ones; empty for images.
         self.real = torch.empty(0)
-        if isinstance(values, torch.Tensor) and not dataset.spec.is_image:
-            self.real = values[:REFERENCE_POINTS]
+        if isinstance(dataset, Dataset) and not dataset.spec.is_image:
+            self.real = dataset.first(REFERENCE_POINTS)
 
     def advance(self, step: int) -> None:
         """Move the progress bar."""
@@ -67,14 +66,23 @@ class Recorder:
     def sample(self, step: int) -> None:
         """Write the preview picture of `step`, and D's filters."""
         self.runlog.picture(step, self.picture())
-        filters = first_filters(self.session.game.discriminators, self.dataset.spec)
+        spec = self.dataset.spec
+        filters = None
+        if isinstance(spec, DataSpec):
+            filters = first_filters(self.session.game.discriminators, spec)
         if filters is not None:
             self.runlog.picture(step, draw_filters(filters), what=FILTERS)
 
     def picture(self) -> Picture:
         """The preview, drawn."""
-        game = self.session.game
-        return draw(game.preview(), self.dataset.spec, real=self.real, columns=game.preview_columns)
+        preview = self.session.game.preview()
+        return draw(
+            preview.samples,
+            preview.spec,
+            real=self.real,
+            columns=preview.columns,
+            captions=preview.captions,
+        )
 
     def save(self, step: int) -> None:
         """Write a checkpoint; if the disk is full, say so and go on to the next one.
@@ -158,7 +166,7 @@ def run(config: Config, given: list[str]) -> int:
             dataset = load_data(start.config, progress=LoadingBar())
             start.messages += dataset.notes
             session = build_session(start.config, dataset, device)
-            try_networks(start.config, session, dataset)
+            try_networks(start.config, session)
             take_up(start, session)
             if config["dry_run"]:
                 Terminal().say(report.summary(start.config, session, dataset, start.messages))
@@ -170,7 +178,7 @@ def run(config: Config, given: list[str]) -> int:
             raise
 
 
-def try_networks(config: Config, session: Session, dataset: Dataset) -> None:
+def try_networks(config: Config, session: Session) -> None:
     """Let a user's own networks see two samples before anything is written.
 
     Raises:
@@ -179,7 +187,7 @@ def try_networks(config: Config, session: Session, dataset: Dataset) -> None:
     if not foreign_targets(config):
         return
     try:
-        session.game.check_shapes(dataset.spec.shape)
+        session.game.check_shapes()
     except Exception as error:  # what a user's own class raises is not ours to foresee
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
@@ -222,7 +230,9 @@ def take_up(start: Start, session: Session) -> None:
         )
 
 
-def train_in_directory(start: Start, session: Session, dataset: Dataset, stack: ExitStack) -> int:
+def train_in_directory(
+    start: Start, session: Session, dataset: AnyDataset, stack: ExitStack
+) -> int:
     """Claim a run directory, unless the run goes on in its own, and train in it."""
     config = start.config
     directory = start.directory
@@ -240,8 +250,7 @@ def train_in_directory(start: Start, session: Session, dataset: Dataset, stack: 
     except OSError as error:
         raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
     log = RunLog(directory, step=session.step, steps=config["steps"])
-    if isinstance(session.batches, StreamedBatches):
-        session.batches.on_unusable = lambda text: log.say(f"note: {text}")
+    session.batches.watch(lambda text: log.say(f"note: {text}"))
     now = environment.describe(
         session.device, threads=config["threads"], data=dataset.fingerprint()
     )

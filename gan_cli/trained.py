@@ -15,9 +15,12 @@ from gan_cli import rundir
 from gan_cli.build import build_game, vet_targets
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, nearest
+from gan_cli.games.base import Game
+from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
 from gan_cli.games.gan import GAN
+from gan_cli.networks.resnet import MULTIPLE, SMALLEST
 from gan_cli.resume import typed
-from gan_cli.spec import DataSpec
+from gan_cli.spec import AnySpec, spec_from
 
 #: One label or several, by number or name.
 Labels = int | str | Sequence[int | str] | Tensor
@@ -39,8 +42,8 @@ class TrainedModel:
         directory: the run directory.
     """
 
-    game: GAN
-    spec: DataSpec
+    game: Game[Any]
+    spec: AnySpec
     step: int
     config: dict[str, Any]
     directory: Path
@@ -59,7 +62,46 @@ class TrainedModel:
         """
         if n < 1:
             raise ValueError(f"n={n}: must be at least 1")
-        return self.map_noise(self.game.draw_noise(n, seed=seed), labels)
+        return self.map_noise(self.gan.draw_noise(n, seed=seed), labels)
+
+    @property
+    def gan(self) -> GAN:
+        """The game, if it makes data from noise.
+
+        Raises:
+            ValueError: it translates between domains.
+        """
+        if not isinstance(self.game, GAN):
+            raise ValueError("model=cyclegan draws no samples: use .translate, or gan-translate")
+        return self.game
+
+    def translate(self, images: Tensor, direction: Direction) -> Tensor:
+        """Translate images from one domain to the other, float32 (n, C, H, W) on the CPU.
+
+        Args:
+            images: (n, C, H, W) in the range of the domain they come from (`spec.a`, `spec.b`);
+                sides must be multiples of 4, at least 8.
+            direction: `a2b` or `b2a`.
+
+        Raises:
+            ValueError: the model does not translate, or images or direction do not fit.
+        """
+        if not isinstance(self.game, CycleGAN):
+            name = self.config["model"]["name"]
+            raise ValueError(f"model={name} does not translate: use .sample, or gan-sample")
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction={direction}: use a2b or b2a")
+        source = self.game.spec.a if direction == "a2b" else self.game.spec.b
+        sides_fit = images.dim() == 4 and all(
+            side >= SMALLEST and side % MULTIPLE == 0 for side in images.shape[2:]
+        )
+        if not sides_fit or images.shape[1] != source.shape[0]:
+            raise ValueError(
+                f"images: are {tuple(images.shape)}, but must be (n, {source.shape[0]}, H, W) with "
+                f"sides that are multiples of {MULTIPLE}, at least {SMALLEST}"
+            )
+        device = next(self.game.generators.parameters()).device
+        return self.game.translate(images.to(device), direction).cpu()
 
     def map_noise(self, z: Tensor, labels: Labels | None = None) -> Tensor:
         """G(z), float32 (n, *shape) on the CPU, for z of your own, (n, dim); labels as above.
@@ -67,15 +109,16 @@ class TrainedModel:
         Raises:
             ValueError: z is of another dimension, or as for `sample`.
         """
-        dim = self.game.noise.dim
+        gan = self.gan
+        dim = gan.noise.dim
         if z.dim() != 2 or z.shape[1] != dim:
             raise ValueError(f"z: is {tuple(z.shape)}, but must be (n, {dim})")
         numbers = self.label_numbers(labels)
         y = None
         if numbers is not None:
             y = torch.tensor(numbers)[torch.arange(len(z)) % len(numbers)]
-        device = self.game.fixed_noise.device
-        return self.game.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
+        device = gan.fixed_noise.device
+        return gan.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
 
     def label_numbers(self, labels: Labels | None) -> list[int] | None:
         """Labels as numbers; None if the model takes none.
@@ -83,14 +126,14 @@ class TrainedModel:
         Raises:
             ValueError: a label does not exist, or labels are given to a model that takes none.
         """
-        if not self.game.conditional:
+        if not self.gan.conditional:
             if labels is not None:
                 raise ValueError(
                     f"labels={labels}: model={self.config['model']['name']} takes none"
                 )
             return None
         if labels is None:
-            return list(range(self.spec.classes))
+            return list(range(self.gan.spec.classes))
         if isinstance(labels, Tensor):
             labels = labels.flatten().tolist()
         several = [labels] if isinstance(labels, int | str) else list(labels)
@@ -99,7 +142,8 @@ class TrainedModel:
         return [self._label_number(label) for label in several]
 
     def _label_number(self, label: int | str) -> int:
-        classes, names = self.spec.classes, list(self.spec.class_names)
+        spec = self.gan.spec
+        classes, names = spec.classes, list(spec.class_names)
         if label in names:
             return names.index(str(label))
         if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < classes:
@@ -124,13 +168,11 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
     config = typed(state["config"], path)
     vet_targets(config, trusted=trust_checkpoint)
     try:
-        spec = DataSpec(**state["spec"])
+        spec = spec_from(state["spec"])
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are theirs
             game = build_game(config, spec, resolve_device(device))
         game.load_networks(state["session"]["game"])
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"run={run}: does not fit its own config ({reason}).") from error
-    if not isinstance(game, GAN):
-        raise UserError(f"run={run}: {type(game).__name__} does not sample from noise.")
     return TrainedModel(game.eval(), spec, state["step"], config, directory)

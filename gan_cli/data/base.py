@@ -16,7 +16,7 @@ from gan_cli.data.augment import Augment
 from gan_cli.density import GaussianMixture
 from gan_cli.errors import UserError
 from gan_cli.seeding import generator_for
-from gan_cli.spec import DataSpec
+from gan_cli.spec import AnySpec, DataSpec, PairSpec
 
 #: Called with (what, done, total) while something takes long.
 Progress = Callable[[str, int, int], None]
@@ -112,6 +112,23 @@ class Dataset:
         kept, held = order[: n - held_out].sort()[0], order[n - held_out :].sort()[0]
         return replace(self, rows=kept), replace(self, rows=held, augment=None)
 
+    def first(self, n: int) -> Tensor:
+        """The first n data (fewer if there are fewer) in the data's range, unaugmented.
+
+        Images that are larger than the spec's, to be cropped anew each time, are cut in the middle.
+        """
+        rows = torch.arange(min(n, len(self))) if self.rows is None else self.rows[:n]
+        if isinstance(self.values, FileImages):
+            read = [self.values.read(self.values.paths[row]) for row in rows.tolist()]
+            values = torch.from_numpy(np.stack(read))
+        else:
+            values = self.values[rows]
+        if self.spec.is_image:
+            (tall, wide), (height, width) = values.shape[2:], self.spec.shape[1:]
+            top, left = (tall - height) // 2, (wide - width) // 2
+            values = values[:, :, top : top + height, left : left + width]
+        return self.to_range(values)
+
     def fingerprint(self) -> str:
         """Hash of all values and labels, to notice data that changed between two sessions."""
         if self.identity is not None or isinstance(self.values, FileImages):
@@ -122,6 +139,41 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class PairDataset:
+    """Two data sets without correspondence, and held-out images to look at.
+
+    Attributes:
+        a: domain A.
+        b: domain B.
+        examples: held-out images of both domains for previews; None: training images.
+    """
+
+    a: Dataset
+    b: Dataset
+    examples: tuple[Dataset, Dataset] | None = None
+
+    def __len__(self) -> int:
+        return max(len(self.a), len(self.b))
+
+    @property
+    def spec(self) -> PairSpec:
+        """Of both domains."""
+        return PairSpec(self.a.spec, self.b.spec)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Of both domains."""
+        return tuple(dict.fromkeys((*self.a.notes, *self.b.notes)))
+
+    def fingerprint(self) -> str:
+        """Of both domains."""
+        return f"{self.a.fingerprint()}-{self.b.fingerprint()}"
+
+
+AnyDataset = Dataset | PairDataset
+
+
 class DataSource(ABC):
     """A data set as configured. Making one checks its settings and touches no file."""
 
@@ -130,11 +182,11 @@ class DataSource(ABC):
 
     @property
     @abstractmethod
-    def spec(self) -> DataSpec:
+    def spec(self) -> AnySpec:
         """Shape, range and classes; of the files, at most their names are looked at."""
 
     @abstractmethod
-    def load(self, *, seed: int, progress: Progress) -> Dataset:
+    def load(self, *, seed: int, progress: Progress) -> AnyDataset:
         """Read or draw the data.
 
         Args:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from gan_cli.data.base import Dataset, FileImages
+from gan_cli.data.base import AnyDataset, Dataset, FileImages, PairDataset
 from gan_cli.data.decode import UnusableImageError
-from gan_cli.seeding import generator_for
-from gan_cli.spec import Batch
+from gan_cli.seeding import derive_seed, generator_for
+from gan_cli.spec import Batch, PairBatch
 
 ROOM = 0.25  # share of the accelerator's free memory that a data set may take
 AHEAD = 4  # batches that each decoding process prepares ahead
@@ -34,7 +35,7 @@ class Part:
     draws: Tensor | None
 
 
-class Batches(ABC):
+class Batches(ABC, Iterator[Batch]):
     """Endless iterator over batches; its state is the number of the next one."""
 
     def __init__(
@@ -43,10 +44,8 @@ class Batches(ABC):
         self.dataset, self.batch_size = dataset, batch_size
         self.seed, self.device = seed, device
         self.next_batch = 0
+        self._on_unusable: Callable[[str], None] = lambda _: None
         self._epoch: tuple[int, Part] | None = None
-
-    def __iter__(self) -> Batches:
-        return self
 
     def __next__(self) -> Batch:
         values, labels = self.fetch(self.next_batch)
@@ -84,6 +83,10 @@ class Batches(ABC):
     def place(self, part: Part) -> Part:
         """Bring an epoch's order to where it is used."""
         return part
+
+    def watch(self, on_unusable: Callable[[str], None]) -> None:
+        """Have each file told, once, that cannot be used."""
+        self._on_unusable = on_unusable
 
     def state_dict(self) -> dict[str, int]:
         """Where to go on."""
@@ -129,8 +132,6 @@ class StreamedBatches(Batches):
         self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
     ) -> None:
         super().__init__(dataset, batch_size, seed=seed, device=device)
-        #: Told of each file that cannot be used, once.
-        self.on_unusable: Callable[[str], None] = lambda _: None
         self._unusable: set[int] = set()
         self._stream: tuple[int, Iterator[tuple[Tensor, Tensor]]] | None = None
 
@@ -174,7 +175,7 @@ class StreamedBatches(Batches):
         assert isinstance(self.dataset.values, FileImages)
         for row in set(rows) - self._unusable:
             self._unusable.add(row)
-            self.on_unusable(f"{self.dataset.values.paths[row]} cannot be used; the next one is.")
+            self._on_unusable(f"{self.dataset.values.paths[row]} cannot be used; the next one is.")
 
 
 class Decoder(TorchDataset[tuple[np.ndarray, int]]):
@@ -200,8 +201,46 @@ class Decoder(TorchDataset[tuple[np.ndarray, int]]):
         raise RuntimeError("no file can be used, though one could when the run started")
 
 
-def make_batches(dataset: Dataset, batch_size: int, *, seed: int, device: torch.device) -> Batches:
+class PairBatches(Iterator[PairBatch]):
+    """Batches of two domains, each with epochs and an order of its own."""
+
+    def __init__(self, a: Batches, b: Batches) -> None:
+        self.a, self.b = a, b
+        self.batch_size = a.batch_size
+
+    def __next__(self) -> PairBatch:
+        return PairBatch(next(self.a).x, next(self.b).x)
+
+    def watch(self, on_unusable: Callable[[str], None]) -> None:
+        """Have each file told that cannot be used."""
+        self.a.watch(on_unusable)
+        self.b.watch(on_unusable)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where to go on."""
+        return {"a": self.a.state_dict(), "b": self.b.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.a.load_state_dict(state["a"])
+        self.b.load_state_dict(state["b"])
+
+
+AnyBatches = Batches | PairBatches
+
+
+def make_batches(
+    dataset: AnyDataset, batch_size: int, *, seed: int, device: torch.device
+) -> AnyBatches:
     """The way to draw from a data set, by where it lies."""
+    if isinstance(dataset, PairDataset):
+        a, b = (
+            make_batches(part, batch_size, seed=derive_seed(seed, "domain", name), device=device)
+            for name, part in (("a", dataset.a), ("b", dataset.b))
+        )
+        assert isinstance(a, Batches)
+        assert isinstance(b, Batches)
+        return PairBatches(a, b)
     kind = StreamedBatches if isinstance(dataset.values, FileImages) else MemoryBatches
     return kind(dataset, batch_size, seed=seed, device=device)
 

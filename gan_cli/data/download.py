@@ -34,7 +34,13 @@ def fetch(download: Callable[[], object], *, explain: Callable[[str], str]) -> N
 
 
 def missing_files(
-    reason: str, *, root: Path, folder: Path, expected: str, address: str | None = None
+    reason: str,
+    *,
+    root: Path,
+    folder: Path,
+    expected: str,
+    address: str | None = None,
+    instead: str = "data=digits",
 ) -> str:
     """What is missing, what is there, what is expected, and what to do."""
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -45,7 +51,7 @@ def missing_files(
         f"  found in {folder}/: {', '.join(there[:12]) or 'nothing'}{more}\n"
         f"  expected there: {expected}\n"
         f"  Put the files there {by_hand}, give another data.root, "
-        "or use data=digits, which needs none."
+        f"or use {instead}, which needs none."
     )
 
 

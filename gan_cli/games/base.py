@@ -4,39 +4,91 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from gan_cli.ema import Ema
+from gan_cli.losses import Loss
+from gan_cli.regularizers import (
+    Critic,
+    LabelSmoothing,
+    Penalty,
+    Regularizer,
+    View,
+    WeightClipping,
+)
 from gan_cli.seeding import generator_for
-from gan_cli.spec import Batch, DataSpec
+from gan_cli.spec import AnySpec, DataSpec
 
 Scalars = dict[str, Tensor]
+AnyBatch = TypeVar("AnyBatch")
 AVERAGE = "average."  # what the averaged weights' keys in a state dict begin with
+NETWORKS = ("generator", "discriminator")  # what those of the players' weights begin with
 
 
-class Game(nn.Module, ABC):
+@dataclass(frozen=True)
+class Preview:
+    """Samples to look at.
+
+    Attributes:
+        samples: (n, *shape) of `spec`, in its range.
+        spec: what they are.
+        columns: of a sheet; None: as many as rows.
+        captions: one for each image; empty: none.
+    """
+
+    samples: Tensor
+    spec: DataSpec
+    columns: int | None = None
+    captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which networks a game needs, and what each is told of the run, by the role it plays."""
+
+    generators: dict[str, dict[str, Any]]
+    discriminators: dict[str, dict[str, Any]]
+
+
+class Game(nn.Module, ABC, Generic[AnyBatch]):
     """Generators against discriminators.
 
-    The state dict holds everything learned or remembered: weights and their average, fixed
-    noise, the number of moves, and the position of the game's own random stream.
+    The state dict holds everything learned or remembered: weights and their average, what the
+    preview is made of, the number of moves, and the position of the game's own random stream.
     """
 
     rng: torch.Generator
-    spec: DataSpec
-    #: Columns of the preview's sheet; None: as many as rows.
-    preview_columns: int | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, loss: Loss, spec: AnySpec, regularizers: Sequence[Regularizer]) -> None:
         super().__init__()
+        self.loss, self.spec = loss, spec
+        self.penalties = [r for r in regularizers if isinstance(r, Penalty)]
+        self.views = [r for r in regularizers if isinstance(r, View)]
+        self.clippings = [r for r in regularizers if isinstance(r, WeightClipping)]
+        for regularizer in regularizers:
+            if isinstance(regularizer, LabelSmoothing):
+                loss.smooth(regularizer.target)
+        #: The newest value of each penalty, logged until the next one is due.
+        self.last_penalties: Scalars = {}
         #: Finished moves of each player.
         self.moves = {"d": 0, "g": 0}
         #: The average of the generators' weights; None: not kept.
         self.average: Ema | None = None
+
+    @classmethod
+    @abstractmethod
+    def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:
+        """The networks to be made for data of `spec`.
+
+        Raises:
+            ValueError: the game cannot be played on such data.
+        """
 
     @property
     @abstractmethod
@@ -49,24 +101,56 @@ class Game(nn.Module, ABC):
         """All that moves in D's turn."""
 
     @abstractmethod
-    def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
+    def d_loss(self, batch: AnyBatch) -> tuple[Tensor, Scalars]:
         """D's loss on real data and fresh fakes, and what to log of it (detached)."""
 
     @abstractmethod
-    def g_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
-        """G's loss on fresh noise, and what to log of it (detached)."""
+    def g_loss(self, batch: AnyBatch) -> tuple[Tensor, Scalars]:
+        """G's loss, and what to log of it (detached)."""
 
     @abstractmethod
-    def preview(self) -> Tensor:
-        """Samples from the fixed noise, (n, *shape): the same z every time, to compare steps."""
+    def fix_preview(self, *, seed: int, examples: tuple[Tensor, Tensor] | None) -> None:
+        """Choose once what previews are made of; the same on every device.
+
+        Args:
+            seed: the run's.
+            examples: images of both domains, for games between two; None: no preview will be
+                asked for.
+        """
 
     @abstractmethod
-    def check_shapes(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError if the networks do not fit each other and data of `shape`."""
+    def preview(self) -> Preview:
+        """What the generators make of it now."""
 
-    @abstractmethod
-    def draw_fixed_noise(self, *, seed: int) -> None:
-        """Draw the preview's noise once; the same on every device."""
+    def check_shapes(self) -> None:
+        """Raise ValueError if the networks do not fit each other and the data."""
+
+    def see(self, x: Tensor) -> Tensor:
+        """What discriminators see of data: with augmentation and noise, if configured."""
+        for view in self.views:
+            x = view(x, step=self.moves["g"], generator=self.rng)
+        return x
+
+    def due_penalties(
+        self, critic: Critic, real: Tensor, fake: Tensor, *, suffix: str = ""
+    ) -> list[Tensor]:
+        """The weighed penalties that are due on this move of D.
+
+        Args:
+            critic: a discriminator, with `see`.
+            real: real data.
+            fake: generated data.
+            suffix: of the key to log under, where there are several discriminators.
+        """
+        terms = []
+        for penalty in self.penalties:
+            if self.moves["d"] % penalty.interval == 0:
+                # Second derivatives lose too much in 16 bits.
+                with torch.autocast(real.device.type, enabled=False):
+                    found = penalty(critic, real, fake.detach().float(), generator=self.rng)
+                self.last_penalties[f"penalty/{penalty.name}{suffix}"] = found.detach()
+                terms.append(penalty.weight * penalty.interval * found)
+        return terms
 
     def keep_average(self, *, decay: float, ramp_up: bool) -> None:
         """Keep an average of the generators' weights from now on.
@@ -82,9 +166,12 @@ class Game(nn.Module, ABC):
         return self.generators if self.average is None else self.average.module
 
     def after_move(self, player: str) -> None:
-        """What follows once `player` ("d" or "g") has moved."""
+        """Count, clip and average, once `player` ("d" or "g") has moved."""
         self.moves[player] += 1
-        if player == "g" and self.average is not None:
+        if player == "d":
+            for clipping in self.clippings:
+                clipping.clip(self.discriminators)
+        elif self.average is not None:
             self.average.update(self.generators)
 
     def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:
@@ -92,17 +179,23 @@ class Game(nn.Module, ABC):
         self.rng = generator_for(seed, "noise", *purpose, device=device)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Moves, and position of the random stream: part of the state dict."""
-        state = {"rng": self.rng.get_state(), "device": self.rng.device.type}
-        return state | {"moves": dict(self.moves)}
+        """What is no tensor of the networks: part of the state dict."""
+        return {
+            "rng": self.rng.get_state(),
+            "device": self.rng.device.type,
+            "moves": dict(self.moves),
+            "penalties": dict(self.last_penalties),
+        }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Continue the random stream where `get_extra_state` left it.
+        """Go on where `get_extra_state` left off.
 
         A stream of another kind of device cannot be continued: a new one is seeded from it.
         """
         self.moves = {player: int(state["moves"][player]) for player in ("d", "g")}
-        if state["device"] == self.rng.device.type:
+        device = self.rng.device
+        self.last_penalties = {key: value.to(device) for key, value in state["penalties"].items()}
+        if state["device"] == device.type:
             self.rng.set_state(state["rng"].cpu())
         else:
             digest = hashlib.blake2b(state["rng"].numpy().tobytes(), digest_size=7).digest()
@@ -116,7 +209,7 @@ class Game(nn.Module, ABC):
         Raises:
             ValueError: some are missing or of another shape; says which.
         """
-        own = {key: value for key, value in self.state_dict().items() if is_of_network(key)}
+        own = {key: value for key, value in self.state_dict().items() if key.startswith(NETWORKS)}
         different = [
             f"{key}: {tuple(state[key].shape) if key in state else 'missing'} there, "
             f"{tuple(value.shape)} here"
@@ -131,13 +224,6 @@ class Game(nn.Module, ABC):
             start = AVERAGE + "module."
             averages = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
             self.average.restart(self.generators.state_dict() | averages)
-
-
-def is_of_network(key: str) -> bool:
-    """Whether a state dict's key belongs to a network that plays, not to the game itself."""
-    return key not in ("_extra_state", "fixed_noise", "fixed_labels") and not key.startswith(
-        AVERAGE
-    )
 
 
 @contextmanager

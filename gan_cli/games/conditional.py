@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.errors import require
-from gan_cli.games.base import Scalars
+from gan_cli.games.base import Preview, Scalars
 from gan_cli.games.gan import GAN
 from gan_cli.losses import Loss
 from gan_cli.noise import Noise
@@ -30,7 +30,6 @@ class ConditionalGAN(GAN):
     """A GAN whose networks both see the label; fakes take the labels of the batch."""
 
     conditional = True
-    preview_columns = PREVIEW_COLUMNS
 
     def __init__(
         self,
@@ -59,17 +58,17 @@ class ConditionalGAN(GAN):
         )
         self.mismatch_weight = float(mismatch_weight)
 
-    def further_terms(self, batch: Batch, real: Tensor) -> tuple[Tensor | None, Scalars]:
+    def further_terms(self, batch: Batch, real: Tensor) -> tuple[list[Tensor], Scalars]:
         """The third term: real data under wrong labels are to be rejected."""
         if not self.mismatch_weight:
-            return None, {}
+            return [], {}
         assert batch.labels is not None
         mismatch = self.judge(batch.x, self.wrong_labels(batch.labels))
         term = self.mismatch_weight * self.loss.d_rejects(mismatch, real)
         mismatch = mismatch.detach()
         if self.loss.log_odds:
-            return term, {"prob/mismatch": torch.sigmoid(mismatch).mean()}
-        return term, {"score/mismatch": mismatch.mean()}
+            return [term], {"prob/mismatch": torch.sigmoid(mismatch).mean()}
+        return [term], {"score/mismatch": mismatch.mean()}
 
     def wrong_labels(self, labels: Tensor) -> Tensor:
         """For each label one of the others, all equally likely."""
@@ -78,10 +77,20 @@ class ConditionalGAN(GAN):
         )
         return (labels + shift) % self.spec.classes
 
-    def draw_fixed_noise(self, *, seed: int) -> None:
+    def fix_preview(
+        self,
+        *,
+        seed: int,
+        examples: tuple[Tensor, Tensor] | None = None,  # noqa: ARG002
+    ) -> None:
         """One row a class; the same z stand in every row, so that columns share what z decides."""
         columns = PREVIEW_COLUMNS if self.spec.is_image else PREVIEW_POINTS
         z = self.noise.sample(columns, generator=generator_for(seed, "fixed noise"))
         self.register_buffer("fixed_noise", z.repeat(self.spec.classes, 1))
         labels = torch.arange(self.spec.classes).repeat_interleave(columns)
         self.register_buffer("fixed_labels", labels)
+
+    def preview(self) -> Preview:
+        """G(fixed z), one row a class."""
+        samples = self.map_noise(self.fixed_noise, self.fixed_labels)
+        return Preview(samples, self.spec, columns=PREVIEW_COLUMNS)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_cli.games.base import Game, Scalars, evaluating
+from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating
 from gan_cli.losses import Loss, log_odds_scalars
 from gan_cli.noise import Noise
-from gan_cli.regularizers import LabelSmoothing, Penalty, Regularizer, View, WeightClipping
+from gan_cli.regularizers import Regularizer
 from gan_cli.seeding import generator_for
-from gan_cli.spec import Batch, DataSpec
+from gan_cli.spec import AnySpec, Batch, DataSpec
 
 CHUNK = 1024  # samples made at once when many are asked for
 BLOCK = 64  # noises drawn at once for them
 PREVIEW_IMAGES, PREVIEW_POINTS = 64, 4096  # an 8x8 sheet; enough to see a density
 
 
-class GAN(Game):
+class GAN(Game[Batch]):
     """min over G, max over D of V(D,G), with both losses as configured."""
 
     #: Samples are asked for by label.
     conditional = False
+    spec: DataSpec
     fixed_noise: Tensor
     fixed_labels: Tensor | None
 
@@ -38,20 +38,21 @@ class GAN(Game):
         spec: DataSpec,
         regularizers: Sequence[Regularizer] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(loss=loss, spec=spec, regularizers=regularizers)
         self.generator = generator
         self.discriminator = discriminator
-        self.noise, self.loss, self.spec = noise, loss, spec
-        self.penalties = [r for r in regularizers if isinstance(r, Penalty)]
-        self.views = [r for r in regularizers if isinstance(r, View)]
-        self.clippings = [r for r in regularizers if isinstance(r, WeightClipping)]
-        for regularizer in regularizers:
-            if isinstance(regularizer, LabelSmoothing):
-                loss.smooth(regularizer.target)
+        self.noise = noise
         #: Labels of the preview, (n,); None: the model takes none.
         self.register_buffer("fixed_labels", None)
-        #: The newest value of each penalty, logged until the next one is due.
-        self._last_penalties: Scalars = {}
+
+    @classmethod
+    def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:
+        """One of each."""
+        if not isinstance(spec, DataSpec):
+            raise ValueError(
+                "data: are two domains to translate between. Use model=cyclegan, or other data"
+            )
+        return Roles({"": {"noise_dim": noise_dim, "spec": spec}}, {"": {"spec": spec}})
 
     @property
     def generators(self) -> nn.Module:
@@ -71,50 +72,30 @@ class GAN(Game):
 
     def judge(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """D's outputs on what it sees of x, in full precision under autocast too."""
-        for view in self.views:
-            x = view(x, step=self.moves["g"], generator=self.rng)
-        outputs: Tensor = self.discriminator(x, labels)
+        outputs: Tensor = self.discriminator(self.see(x), labels)
         return outputs.float()
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
         """One ascent on V (Algorithm 1, inner loop), or what the configured loss makes of it."""
         fake_x = self.fakes(batch)
         real, fake = self.judge(batch.x, batch.labels), self.judge(fake_x, batch.labels)
-        loss = self.loss.d(real, fake)
         further, scalars = self.further_terms(batch, real)
-        if further is not None:
-            loss = loss + further
-        loss = self.add_penalties(loss, batch, fake_x)
+        penalties = self.due_penalties(lambda x: self.judge(x, batch.labels), batch.x, fake_x)
+        loss = sum([*further, *penalties], start=self.loss.d(real, fake))
         real, fake = real.detach(), fake.detach()
         if self.loss.log_odds:
             scalars |= log_odds_scalars(real, fake)
         else:
             scalars |= {"score/real": real.mean(), "score/fake": fake.mean()}
-        return loss, {"loss/d": loss.detach(), **scalars, **self._last_penalties}
+        return loss, {"loss/d": loss.detach(), **scalars, **self.last_penalties}
 
     def further_terms(
         self,
         batch: Batch,  # noqa: ARG002
         real: Tensor,  # noqa: ARG002
-    ) -> tuple[Tensor | None, Scalars]:
+    ) -> tuple[list[Tensor], Scalars]:
         """What a model adds to D's loss, and what to log of it."""
-        return None, {}
-
-    def add_penalties(self, loss: Tensor, batch: Batch, fake_x: Tensor) -> Tensor:
-        """D's loss with the penalties that are due on this move."""
-        for penalty in self.penalties:
-            if self.moves["d"] % penalty.interval == 0:
-                # Second derivatives lose too much in 16 bits.
-                with torch.autocast(loss.device.type, enabled=False):
-                    found = penalty(
-                        lambda x: self.judge(x, batch.labels),
-                        batch.x,
-                        fake_x.detach().float(),
-                        generator=self.rng,
-                    )
-                self._last_penalties[f"penalty/{penalty.name}"] = found.detach()
-                loss = loss + penalty.weight * penalty.interval * found
-        return loss
+        return [], {}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
         """G's move on fresh noise (Algorithm 1, outer loop)."""
@@ -127,24 +108,7 @@ class GAN(Game):
             loss = self.loss.g(fake)
         return loss, {"loss/g": loss.detach()}
 
-    def after_move(self, player: str) -> None:
-        """Count, average and clip."""
-        super().after_move(player)
-        if player == "d":
-            for clipping in self.clippings:
-                clipping.clip(self.discriminator)
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """The newest penalties too, which the next line may repeat."""
-        return super().get_extra_state() | {"penalties": dict(self._last_penalties)}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on where `get_extra_state` left off."""
-        super().set_extra_state(state)
-        device = self.rng.device
-        self._last_penalties = {key: value.to(device) for key, value in state["penalties"].items()}
-
-    def check_shapes(self, shape: tuple[int, ...]) -> None:
+    def check_shapes(self) -> None:
         """Pass two samples through both networks, as a user's own may not fit the data.
 
         Raises:
@@ -155,9 +119,10 @@ class GAN(Game):
             z = self.noise.sample(2, generator=generator_for(0, "shapes"))
             labels = torch.zeros(2, dtype=torch.long, device=device) if self.spec.classes else None
             x = self.generator(z.to(device), labels)
-            if x.shape != (2, *shape):
+            if x.shape != (2, *self.spec.shape):
                 raise ValueError(
-                    f"generator: makes {tuple(x.shape)} of two z, but the data need {(2, *shape)}"
+                    f"generator: makes {tuple(x.shape)} of two z, "
+                    f"but the data need {(2, *self.spec.shape)}"
                 )
             logits = self.discriminator(x, labels)
             if logits.shape[:1] != (2,):
@@ -165,15 +130,20 @@ class GAN(Game):
                     f"discriminator: gives {tuple(logits.shape)} for two data, but logits are (2,)"
                 )
 
-    def draw_fixed_noise(self, *, seed: int) -> None:
+    def fix_preview(
+        self,
+        *,
+        seed: int,
+        examples: tuple[Tensor, Tensor] | None = None,  # noqa: ARG002
+    ) -> None:
         """Draw the preview's z, (n, dim), on the CPU, so that it is the same everywhere."""
         n = PREVIEW_IMAGES if self.spec.is_image else PREVIEW_POINTS
         z = self.noise.sample(n, generator=generator_for(seed, "fixed noise"))
         self.register_buffer("fixed_noise", z)
 
-    def preview(self) -> Tensor:
-        """G(fixed z), (n, *shape)."""
-        return self.map_noise(self.fixed_noise, self.fixed_labels)
+    def preview(self) -> Preview:
+        """G(fixed z)."""
+        return Preview(self.map_noise(self.fixed_noise, self.fixed_labels), self.spec)
 
     def draw_noise(self, n: int, *, seed: int) -> Tensor:
         """The z of n samples, (n, dim) on the model's device; each a function of `seed` alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -133,6 +133,11 @@ class Generator(nn.Module):
         #: The output bias shall be set from the data's mean before training.
         self.from_marginals = output_bias == "marginals"
         initialise(self, init_range)
+
+    def start_at(self, mean: Callable[[], Tensor]) -> None:
+        """Start from the data's mean, which is computed only if the configuration asks for it."""
+        if self.from_marginals:
+            self.set_output_bias(mean())
 
     def set_output_bias(self, mean: Tensor) -> None:
         """Let G(z) start at the data's mean: invert the output function there.

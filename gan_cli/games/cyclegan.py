@@ -1,0 +1,285 @@
+"""CycleGAN (Zhu et al. 2017): G: A -> B and F: B -> A against D_A and D_B, held together by cycles.
+
+Equation 3, with the L1 cycle term of equation 2 and the identity term of section 5.2. Losses of
+D's outputs are the paper's least squares, or the logs of its equation 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from gan_cli.errors import require
+from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating
+from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.regularizers import Regularizer
+from gan_cli.seeding import generator_for
+from gan_cli.spec import AnySpec, DataSpec, PairBatch, PairSpec
+
+Direction = Literal["a2b", "b2a"]
+DIRECTIONS: tuple[Direction, Direction] = ("a2b", "b2a")
+COLUMNS = ("real A", "fake B", "rebuilt A", "real B", "fake A", "rebuilt B")
+
+
+class ImagePool(nn.Module):
+    """The latest fakes of one domain; half of the time D sees one from here (section 4).
+
+    Shrivastava et al. 2017: it keeps D from forgetting what G made before.
+    """
+
+    images: Tensor
+
+    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.size, self.filled = size, 0
+        self.register_buffer("images", torch.zeros(size, *shape))
+        #: On the CPU whatever the device, since its draws decide what is copied.
+        self.rng = torch.Generator()
+
+    def exchange(self, fakes: Tensor) -> Tensor:
+        """Store fakes, (m, *shape), and give back as many: themselves, or older ones."""
+        if not self.size:
+            return fakes
+        given = []
+        for fake in fakes:
+            if self.filled < self.size:
+                self.images[self.filled] = fake
+                self.filled += 1
+                given.append(fake)
+            elif torch.rand((), generator=self.rng) < 0.5:
+                place = int(torch.randint(self.size, (), generator=self.rng))
+                given.append(self.images[place].clone())
+                self.images[place] = fake
+            else:
+                given.append(fake)
+        return torch.stack(given)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """How full it is, and the position of its random stream."""
+        return {"filled": self.filled, "rng": self.rng.get_state()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on where `get_extra_state` left off."""
+        self.filled = int(state["filled"])
+        self.rng.set_state(state["rng"].cpu())
+
+
+class CycleGAN(Game[PairBatch]):
+    """Two generators are one player, two discriminators the other.
+
+    D judges the fakes of G's last move, as in the authors' code, so that none are made for it
+    alone; on further moves (k > 1) and on the first, they are made afresh.
+    """
+
+    spec: PairSpec
+    fixed_a: Tensor
+    fixed_b: Tensor
+
+    def __init__(
+        self,
+        generator: nn.ModuleDict,
+        discriminator: nn.ModuleDict,
+        *,
+        loss: Loss,
+        spec: PairSpec,
+        regularizers: Sequence[Regularizer] = (),
+        cycle_weight_a: float,
+        cycle_weight_b: float,
+        identity_weight: float,
+        pool_size: int,
+    ) -> None:
+        super().__init__(loss=loss, spec=spec, regularizers=regularizers)
+        channels = spec.a.shape[0], spec.b.shape[0]
+        require(
+            *(
+                (0 <= weight < math.inf, f"{name}={weight}: must be 0 (none) or more")
+                for name, weight in (
+                    ("cycle_weight_a", cycle_weight_a),
+                    ("cycle_weight_b", cycle_weight_b),
+                    ("identity_weight", identity_weight),
+                )
+            ),
+            (pool_size >= 0, f"pool_size={pool_size}: must be 0 (none) or more"),
+            (
+                not identity_weight or channels[0] == channels[1],
+                f"identity_weight={identity_weight}: a generator is compared with the identity, "
+                f"but A has {channels[0]} channels and B {channels[1]}. Set it to 0",
+            ),
+        )
+        self.generator = generator
+        self.discriminator = discriminator
+        self.cycle_weights = {"a": float(cycle_weight_a), "b": float(cycle_weight_b)}
+        self.identity_weight = float(identity_weight)
+        self.pools = nn.ModuleDict(
+            {"a": ImagePool(pool_size, spec.a.shape), "b": ImagePool(pool_size, spec.b.shape)}
+        )
+        #: Fakes of G's last move, (of A, of B) for each part of the batch.
+        self._made: list[tuple[Tensor, Tensor]] = []
+
+    @classmethod
+    def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:  # noqa: ARG003
+        """A generator for each direction, a discriminator for each domain."""
+        if not isinstance(spec, PairSpec):
+            raise ValueError(
+                "data: are one domain, but model=cyclegan translates between two. Use "
+                "data=digit_domains, data=unpaired_folders or one of the public pairs"
+            )
+        return Roles(
+            {
+                "a2b": {"source": spec.a, "target": spec.b},
+                "b2a": {"source": spec.b, "target": spec.a},
+            },
+            {"a": {"spec": spec.a}, "b": {"spec": spec.b}},
+        )
+
+    @property
+    def generators(self) -> nn.Module:
+        """G (a2b) and F (b2a)."""
+        return self.generator
+
+    @property
+    def discriminators(self) -> nn.Module:
+        """D_A (a) and D_B (b)."""
+        return self.discriminator
+
+    def judge(self, domain: str, x: Tensor) -> Tensor:
+        """Outputs of a domain's D, in full precision under autocast too."""
+        outputs: Tensor = self.discriminator[domain](self.see(x))
+        return outputs.float()
+
+    def latest_fakes(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        """Fakes of A and of B for D to judge."""
+        if self._made:
+            return self._made.pop(0)
+        with torch.no_grad():
+            return self.generator["b2a"](batch.b), self.generator["a2b"](batch.a)
+
+    def d_loss(self, batch: PairBatch) -> tuple[Tensor, Scalars]:
+        """D_A on real and fake A, D_B on real and fake B."""
+        fake_a, fake_b = self.latest_fakes(batch)
+        losses, scalars = [], {}
+        found: dict[str, list[Tensor]] = {}
+        for domain, real_x, made in (("a", batch.a, fake_a), ("b", batch.b, fake_b)):
+            fake_x = self.pools[domain].exchange(made)  # type: ignore[operator]
+            real, fake = self.judge(domain, real_x), self.judge(domain, fake_x)
+            penalties = self.due_penalties(
+                lambda x, domain=domain: self.judge(domain, x),  # type: ignore[misc]
+                real_x,
+                fake_x,
+                suffix=f"_{domain}",
+            )
+            losses.append(sum(penalties, start=self.loss.d(real, fake)))
+            scalars[f"loss/d_{domain}"] = losses[-1].detach()
+            for key, value in self.describe(real.detach(), fake.detach()).items():
+                scalars[f"{key}_{domain}"] = value
+                found.setdefault(key, []).append(value)
+        loss = losses[0] + losses[1]
+        means = {key: torch.stack(values).mean() for key, values in found.items()}
+        return loss, {"loss/d": loss.detach(), **means, **scalars, **self.last_penalties}
+
+    def describe(self, real: Tensor, fake: Tensor) -> Scalars:
+        """What one D thinks of real and fake."""
+        if self.loss.log_odds:
+            return log_odds_scalars(real, fake)
+        return {"score/real": real.mean(), "score/fake": fake.mean()}
+
+    def g_loss(self, batch: PairBatch) -> tuple[Tensor, Scalars]:
+        """L_GAN(G, D_B) + L_GAN(F, D_A) + weighted cycle and identity terms (equation 3)."""
+        a, b = batch.a, batch.b
+        a2b, b2a = self.generator["a2b"], self.generator["b2a"]
+        fake_b, fake_a = a2b(a), b2a(b)
+        scalars = {
+            "loss/adversarial_a2b": self.adversarial("b", fake_b, b),
+            "loss/adversarial_b2a": self.adversarial("a", fake_a, a),
+        }
+        loss = scalars["loss/adversarial_a2b"] + scalars["loss/adversarial_b2a"]
+        cycles = {"a": l1_loss(b2a(fake_b).float(), a), "b": l1_loss(a2b(fake_a).float(), b)}
+        for domain, cycle in cycles.items():
+            loss = loss + self.cycle_weights[domain] * cycle
+            scalars[f"loss/cycle_{domain}"] = cycle
+        scalars["loss/cycle"] = cycles["a"] + cycles["b"]
+        if self.identity_weight:
+            same = {"a": l1_loss(b2a(a).float(), a), "b": l1_loss(a2b(b).float(), b)}
+            for domain, term in same.items():
+                loss = loss + self.identity_weight * self.cycle_weights[domain] * term
+                scalars[f"loss/identity_{domain}"] = term
+            scalars["loss/identity"] = same["a"] + same["b"]
+        self._made.append((fake_a.detach().float(), fake_b.detach().float()))
+        return loss, {"loss/g": loss.detach(), **{k: v.detach() for k, v in scalars.items()}}
+
+    def adversarial(self, domain: str, fake_x: Tensor, real_x: Tensor) -> Tensor:
+        """G's loss against a domain's D."""
+        fake = self.judge(domain, fake_x)
+        if not self.loss.pairs:
+            return self.loss.g(fake)
+        with torch.no_grad():
+            real = self.judge(domain, real_x)
+        return self.loss.g(fake, real)
+
+    def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:
+        """Start the pools' streams too."""
+        super().seed_noise(seed, *purpose, device=device)
+        for domain, pool in self.pools.items():
+            assert isinstance(pool, ImagePool)
+            pool.rng = generator_for(seed, "pool", domain)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The fakes that D is to judge next, too."""
+        return super().get_extra_state() | {"made": [list(pair) for pair in self._made]}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on where `get_extra_state` left off."""
+        super().set_extra_state(state)
+        device = self.rng.device
+        self._made = [(a.to(device), b.to(device)) for a, b in state["made"]]
+
+    def fix_preview(self, *, seed: int, examples: tuple[Tensor, Tensor] | None) -> None:  # noqa: ARG002
+        """Keep images of both domains to translate again and again."""
+        a, b = examples or (torch.empty(0, *self.spec.a.shape), torch.empty(0, *self.spec.b.shape))
+        self.register_buffer("fixed_a", a)
+        self.register_buffer("fixed_b", b)
+
+    def preview(self) -> Preview:
+        """Real A, fake B, rebuilt A, real B, fake A, rebuilt B, one row for each example."""
+        a, b = self.fixed_a, self.fixed_b
+        fake_b, fake_a = self.translate(a, "a2b"), self.translate(b, "b2a")
+        a_again, b_again = self.translate(fake_b, "b2a"), self.translate(fake_a, "a2b")
+        channels = max(self.spec.a.shape[0], self.spec.b.shape[0])
+
+        def shown(x: Tensor, spec: DataSpec) -> Tensor:
+            assert spec.value_range is not None
+            low, high = spec.value_range
+            return ((x - low) / (high - low)).expand(-1, channels, -1, -1)
+
+        columns = [shown(x, self.spec.a) for x in (a, fake_a, a_again)]
+        of_b = [shown(x, self.spec.b) for x in (b, fake_b, b_again)]
+        real_a, made_a, again_a = columns
+        real_b, made_b, again_b = of_b
+        rows = torch.stack([real_a, made_b, again_a, real_b, made_a, again_b], dim=1)
+        spec = DataSpec((channels, *self.spec.a.shape[1:]), (0.0, 1.0))
+        samples = rows.flatten(0, 1)
+        return Preview(samples, spec, columns=len(COLUMNS), captions=COLUMNS * len(a))
+
+    def translate(self, x: Tensor, direction: Direction) -> Tensor:
+        """Images of one domain as ones of the other, with the averaged weights if kept.
+
+        Args:
+            x: (n, C, H, W) in the range of the domain that `direction` leaves; sides divide by 4.
+            direction: `a2b` or `b2a`.
+        """
+        networks = self.generators_in_use
+        assert isinstance(networks, nn.ModuleDict)
+        network = networks[direction]
+        with evaluating(network):
+            if not len(x):
+                target = self.spec.b if direction == "a2b" else self.spec.a
+                return x.new_empty(0, *target.shape)
+            return torch.cat([network(part).float() for part in x.split(CHUNK)])
+
+
+CHUNK = 16  # images translated at once

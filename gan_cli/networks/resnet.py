@@ -1,0 +1,188 @@
+"""CycleGAN's networks (Zhu et al. 2017, section 7): residual generators, patch discriminators.
+
+In the paper's notation G is c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3, and D is
+C64-C128-C256-C512 with a last convolution to one number for each patch of 70x70 pixels. Instance
+norm without learned parameters; weights N(0, 0.02).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_cli.errors import require
+from gan_cli.networks.dcgan import INIT_STD, bound_weights
+from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
+from gan_cli.spec import DataSpec
+
+MULTIPLE, SMALLEST = 4, 8  # sides: halved twice, and large enough to be reflected
+LARGE = 256  # pixels of the longer side from which on the paper uses 9 blocks
+MOST_WIDTHS = 8  # D's channels double up to this multiple of `width`
+
+Norm = Literal["instance", "none"]
+
+
+def normalisation(norm: Norm, channels: int) -> nn.Module:
+    """Instance norm without learned scale and shift, or nothing."""
+    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+@torch.no_grad()
+def initialise(network: nn.Module) -> None:
+    """Weights N(0, 0.02), biases 0."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(part.weight, 0.0, INIT_STD)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+class Residual(nn.Module):
+    """R: two 3x3 convolutions, whose result is added to what came in."""
+
+    def __init__(self, channels: int, *, norm: Norm) -> None:
+        super().__init__()
+        bias = norm == "none"
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            normalisation(norm, channels),
+            nn.ReLU(inplace=True),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            normalisation(norm, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, h, w) -> the same."""
+        y: Tensor = x + self.layers(x)
+        return y
+
+
+class Generator(nn.Module):
+    """G: an image of one domain -> one of the other, of the same size."""
+
+    def __init__(
+        self,
+        source: DataSpec,
+        target: DataSpec,
+        *,
+        width: int,
+        blocks: int | Literal["auto"],
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        height, breadth = source.shape[1:]
+        require(
+            (width >= 1, f"width={width}: must be at least 1"),
+            (
+                blocks == "auto" or blocks >= 0,
+                f"blocks={blocks}: must be 0 or more, or auto (6 below {LARGE} pixels, else 9)",
+            ),
+            (
+                all(side % MULTIPLE == 0 and side >= SMALLEST for side in (height, breadth)),
+                f"data.image_size=[{height},{breadth}]: must be multiples of {MULTIPLE}, at least "
+                f"{SMALLEST}. The nearest that work: "
+                f"[{nearest_multiple(height)},{nearest_multiple(breadth)}]",
+            ),
+        )
+        count = (9 if max(height, breadth) >= LARGE else 6) if blocks == "auto" else blocks
+        bias = norm == "none"
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(source.shape[0], width, 7, bias=bias),
+            normalisation(norm, width),
+            nn.ReLU(inplace=True),
+        ]
+        for wide in (width, 2 * width):
+            layers += [
+                nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias),
+                normalisation(norm, 2 * wide),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [Residual(4 * width, norm=norm) for _ in range(count)]
+        for wide in (4 * width, 2 * width):
+            layers += [
+                nn.ConvTranspose2d(
+                    wide, wide // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
+                ),
+                normalisation(norm, wide // 2),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, target.shape[0], 7),
+            output_activation(target.value_range),
+        ]
+        self.layers = nn.Sequential(*layers)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C, H, W) in the source's range -> (n, C', H, W) in the target's; sides: 4, 8, ..."""
+        y: Tensor = self.layers(x)
+        return y
+
+
+def nearest_multiple(side: int) -> int:
+    """The allowed side next to `side`."""
+    return max(SMALLEST, round(side / MULTIPLE) * MULTIPLE)
+
+
+class Discriminator(nn.Module):
+    """D: one logit for each patch of an image.
+
+    With `layers` = 3 a patch has 70x70 pixels, with 1 it has 16x16, with 2 34x34, with 4 142x142;
+    with 0 D judges single pixels by 1x1 convolutions (Isola et al. 2017, section 6.1.2).
+    """
+
+    def __init__(
+        self, spec: DataSpec, *, width: int, layers: int, norm: Norm, spectral_norm: bool
+    ) -> None:
+        super().__init__()
+        channels, height, breadth = spec.shape
+        smallest = smallest_side(layers)
+        require(
+            (width >= 1, f"width={width}: must be at least 1"),
+            (layers >= 0, f"layers={layers}: must be 0 (single pixels) or more; 3 is the paper's"),
+            (
+                min(height, breadth) >= smallest,
+                f"layers={layers}: needs images of {smallest} pixels or more, but they are "
+                f"{height}x{breadth}. Use fewer layers",
+            ),
+        )
+        bias = norm == "none"
+        self.layers = nn.Sequential()
+
+        def add(inputs: int, outputs: int, kernel: int, stride: int, *, normed: bool) -> None:
+            padding = 1 if kernel > 1 else 0
+            self.layers.append(
+                nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias or not normed)
+            )
+            if normed:
+                self.layers.append(normalisation(norm, outputs))
+            self.layers.append(nn.LeakyReLU(LEAKY_SLOPE, inplace=True))
+
+        kernel = 4 if layers else 1
+        add(channels, width, kernel, 2 if layers else 1, normed=False)
+        inputs = width
+        for index in range(1, layers + 1 if layers else 2):
+            outputs = width * min(2**index, MOST_WIDTHS)
+            stride = 2 if index < layers else 1
+            add(inputs, outputs, kernel, stride, normed=True)
+            inputs = outputs
+        self.layers.append(nn.Conv2d(inputs, 1, kernel, padding=1 if layers else 0))
+        initialise(self)
+        if spectral_norm:
+            bound_weights(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C, H, W) -> logits (n, 1, h, w), one for each patch."""
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+def smallest_side(layers: int) -> int:
+    """Pixels from which on each normalised map of a patch discriminator has more than one value."""
+    return 3 * 2**layers if layers else 2
