@@ -54,7 +54,9 @@ class Place:
 
 
 PLACES: dict[str, Place] = {
-    "data": Place(DataSource, own=("name", "validation", "batch_size"), presets=("kind", "load_sizes")),
+    "data": Place(
+        DataSource, own=("name", "validation", "batch_size"), presets=("kind", "load_sizes")
+    ),
     "noise": Place(Noise),
     "loss": Place(Loss),
     "optimizer": Place(torch.optim.Optimizer, supplied=("params",), own=("lr_d", "lr_g")),

@@ -41,6 +41,7 @@ more
   gan-train --config-dir DIR     add your own options to the groups
   gan-train --hydra-help         Hydra's own help, with shell completion
   gan-sample run=RUN_DIR         new pictures from a trained run
+  gan-translate run=RUN_DIR      images of one domain to the other (cyclegan)
 """
 
 SAMPLE_HELP = """\
@@ -69,6 +70,28 @@ examples
   gan-sample run=outputs/vanilla-digits-1 n=100 seed=1 out=digits.png
   gan-sample run=outputs/vanilla-digits-1 mode=images n=10 out=digits
   gan-sample run=outputs/vanilla-digits-1 mode=interpolate
+"""
+
+TRANSLATE_HELP = """\
+gan-translate: images from one domain of a CycleGAN to the other
+
+usage:  gan-translate run=RUN_DIR input=PATH output=DIR [key=value ...]
+
+keys (default)
+  run=PATH             a run directory (newest checkpoint), or a checkpoint file
+  input=PATH           a folder, with sub-folders if any, or one image
+  output=DIR           where the translations go, under the same names
+  direction=NAME       a2b, b2a (a2b)
+  side_by_side=B       each image beside its translation, to look at (false)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  trust_checkpoint=B   import classes from outside gan_cli and torch (false)
+
+Images may have any size and kind: gray stays gray, transparency is kept.
+
+examples
+  gan-translate run=outputs/horses input=photos output=zebras
+  gan-translate run=outputs/horses input=zebra.jpg output=out direction=b2a
+  gan-translate run=outputs/horses input=photos output=out side_by_side=true
 """
 
 #: Options that `configs/train.yaml` chooses, to be named first.
@@ -116,8 +139,15 @@ def _sample(config: dict[str, Any], given: list[str]) -> int:  # noqa: ARG001
     return run(config)
 
 
+def _translate(config: dict[str, Any], given: list[str]) -> int:  # noqa: ARG001
+    from gan_cli.translate import run
+
+    return run(config)
+
+
 TRAIN = App("gan-train", "train", train_help, _train, sweeps=True)
 SAMPLE = App("gan-sample", "sample", lambda: SAMPLE_HELP, _sample)
+TRANSLATE = App("gan-translate", "translate", lambda: TRANSLATE_HELP, _translate)
 
 
 def train() -> None:
@@ -128,3 +158,8 @@ def train() -> None:
 def sample() -> None:
     """Console script gan-sample."""
     SAMPLE.main()
+
+
+def translate() -> None:
+    """Console script gan-translate."""
+    TRANSLATE.main()

@@ -26,6 +26,8 @@ RESUMABLE = frozenset(
         "device",
         "threads",
         "data.root",
+        "data.a",
+        "data.b",
         "data.workers",
         "trust_checkpoint",
         "debug",
@@ -98,7 +100,21 @@ class SampleConfig:
     debug: bool = MISSING
 
 
-SCHEMAS = {"train": TrainConfig, "sample": SampleConfig}
+@dataclass
+class TranslateConfig:
+    """Root of `configs/translate.yaml`."""
+
+    run: str = MISSING
+    input: str = MISSING
+    output: str = MISSING
+    direction: str = MISSING
+    side_by_side: bool = MISSING
+    device: str = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+SCHEMAS = {"train": TrainConfig, "sample": SampleConfig, "translate": TranslateConfig}
 
 
 def config_dir() -> Path:

@@ -34,10 +34,9 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_passes_check(group: str, option: str) -> None:
-    needed = {
-        "image_folder": [f"data.root={PICTURES}"],
-        "dcgan64": [f"data.root={PICTURES}"],
-    }.get(option, [])
+    needed = [f"data.root={PICTURES}"] if option in ("image_folder", "dcgan64") else []
+    if group == "data" and composed(f"data={option}")["data"]["kind"] == "pairs":
+        needed = ["model=cyclegan"]
     check(composed(f"{group}={option}", *needed), trusted=True)
 
 
@@ -78,6 +77,7 @@ def test_yaml_and_schema_cannot_drift_apart(name: str) -> None:
 
 def test_what_may_be_resumed_exists() -> None:
     known = set(flatten(composed("data=image_folder")))
+    known |= set(flatten(composed("model=cyclegan", "data=unpaired_folders")))
     assert known >= RESUMABLE
 
 
@@ -99,14 +99,19 @@ def test_help_page_is_true() -> None:
     assert all(key in flatten(composed("data=mnist")) for key in ("optimizer.lr_d", "data.root"))
 
 
-@pytest.mark.parametrize("page", [commands.train_help(), commands.SAMPLE_HELP])
+@pytest.mark.parametrize(
+    "page", [commands.train_help(), commands.SAMPLE_HELP, commands.TRANSLATE_HELP]
+)
 def test_help_fits_a_terminal(page: str) -> None:
     assert max(map(len, page.splitlines())) <= 80
 
 
-def test_sample_help_is_true() -> None:
-    values = yaml.safe_load((config_dir() / "sample.yaml").read_text())
-    keys = re.findall(r"^  ([a-z_]+)=[A-Z]+  ", commands.SAMPLE_HELP, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("name", "page"), [("sample", commands.SAMPLE_HELP), ("translate", commands.TRANSLATE_HELP)]
+)
+def test_other_help_pages_are_true(name: str, page: str) -> None:
+    values = yaml.safe_load((config_dir() / f"{name}.yaml").read_text())
+    keys = re.findall(r"^  ([a-z_]+)=[A-Z]+  ", page, re.MULTILINE)
     assert set(keys) == set(values) - {"defaults", "hydra", "debug"}
 
 

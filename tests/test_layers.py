@@ -20,7 +20,7 @@ LEVELS = {
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "checkpoint": 1, "rundir": 2, "runlog": 2,
     "loop": 2,
     "config": 3, "build": 3, "sweep": 4, "check": 4, "resume": 4, "explain": 4, "cli": 4,
-    "report": 5, "trained": 5, "train": 6, "sample": 6,
+    "report": 5, "trained": 5, "train": 6, "sample": 6, "translate": 6,
     "commands": 7,
 }  # fmt: skip
 WITHIN_LEVEL = {0}  # these may import each other, without cycles

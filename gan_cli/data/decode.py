@@ -35,36 +35,51 @@ def decode(path: Path, *, channels: int, height: int, width: int, resize: Resize
     Raises:
         UnusableImageError: not an image, damaged, of absurd size, or too small for `none`.
     """
+    image = over_background(open_image(path)).convert("L" if channels == 1 else "RGB")
+    pixels = np.array(fit(image, height, width, resize))  # asarray would be read-only
+    return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read an image file of any kind as 8 bits: mode L, LA, RGB or RGBA, the right way up.
+
+    Raises:
+        UnusableImageError: not an image, damaged, or of absurd size.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # broken metadata, good pixels
             with Image.open(path) as opened:
-                image = to_8_bit(ImageOps.exif_transpose(opened))
+                return to_8_bit(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError as error:
         raise UnusableImageError("not an image") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableImageError("its header claims an absurd size") from error
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError) as error:
         raise UnusableImageError(f"damaged ({error})") from error
-    image = image.convert("L" if channels == 1 else "RGB")
-    pixels = np.array(fit(image, height, width, resize))  # asarray would be read-only
-    return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
 
 
 def to_8_bit(image: Image.Image) -> Image.Image:
-    """Bring high bit depths to 8 bits and lay transparency over white."""
+    """Bring any mode to L, LA, RGB or RGBA."""
     if image.mode == "F":
         raise UnusableImageError("floating-point pixels, whose range is unknown")
     if image.mode.startswith("I"):  # 16 bits, which some formats deliver as 32
         values = np.asarray(image).astype(np.float64)
         return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8))
+    gray = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        canvas = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-        return Image.alpha_composite(canvas, image).convert("RGB")
-    image.load()
-    return image
+        whole = image.convert("RGBA")
+        return whole.convert("LA") if gray else whole
+    return image.convert("L" if gray else "RGB")
+
+
+def over_background(image: Image.Image) -> Image.Image:
+    """Lay transparency over white."""
+    if image.mode not in ("RGBA", "LA"):
+        return image
+    canvas = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(canvas, image.convert("RGBA"))
 
 
 def fit(image: Image.Image, height: int, width: int, resize: Resize) -> Image.Image:

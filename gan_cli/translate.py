@@ -1,0 +1,204 @@
+"""gan-translate: a folder of images, or one, from one domain of a CycleGAN to the other."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+
+from gan_cli.data.decode import UnusableImageError, open_image
+from gan_cli.device import resolve_device
+from gan_cli.errors import UserError, list_problems
+from gan_cli.files import replacing
+from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
+from gan_cli.networks.resnet import MULTIPLE, SMALLEST
+from gan_cli.pictures import to_bytes
+from gan_cli.runlog import LoadingBar
+from gan_cli.spec import DataSpec
+from gan_cli.terminal import Terminal
+from gan_cli.trained import CheckpointWarning, TrainedModel, load_run
+
+#: Formats that are written as they came; anything else becomes PNG.
+KEPT = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+WITHOUT_ALPHA = {".jpg", ".jpeg", ".bmp"}
+QUALITY = 95  # of JPEG and WebP
+
+
+@dataclass(frozen=True)
+class Translator:
+    """Translates single images of any size and kind."""
+
+    model: TrainedModel
+    direction: Direction
+    side_by_side: bool
+
+    @property
+    def domains(self) -> tuple[DataSpec, DataSpec]:
+        """Where images come from, and what they become."""
+        game = self.model.game
+        assert isinstance(game, CycleGAN)
+        both = game.spec.a, game.spec.b
+        return both if self.direction == "a2b" else (both[1], both[0])
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The image's translation, of its size; with `side_by_side`, beside the image itself.
+
+        Gray images stay gray if the domain they come from is in colour; transparency is kept.
+        """
+        source, target = self.domains
+        alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+        gray = image.mode in ("L", "LA")
+        mode = "L" if source.shape[0] == 1 else "RGB"
+        x = to_tensor(image.convert(mode), source)
+        y = self.model.translate(enlarge(x), self.direction)[:, :, : x.shape[2], : x.shape[3]]
+        pixels = to_bytes(y, target)[0].permute(1, 2, 0).numpy()
+        result = Image.fromarray(np.ascontiguousarray(pixels))
+        if (gray and source.shape[0] == 3) or target.shape[0] == 1:
+            result = result.convert("L")
+        if alpha is not None:
+            result.putalpha(alpha)
+        return beside(image, result) if self.side_by_side else result
+
+
+def to_tensor(image: Image.Image, spec: DataSpec) -> Tensor:
+    """An L or RGB image as (1, C, H, W) in the range of `spec`."""
+    assert spec.value_range is not None
+    low, high = spec.value_range
+    pixels = torch.from_numpy(np.array(image))
+    pixels = pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)
+    return pixels[None].float() * ((high - low) / 255.0) + low
+
+
+def enlarge(x: Tensor) -> Tensor:
+    """Repeat the last row and column until both sides are such as generators take."""
+    bottom, right = (max(SMALLEST, -(-side // MULTIPLE) * MULTIPLE) - side for side in x.shape[2:])
+    return pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two images of one size in one, transparency over white."""
+    sheet = Image.new("RGB", (left.width * 2, left.height), (255, 255, 255))
+    for index, image in enumerate((left, right)):
+        mask = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+        sheet.paste(image.convert("RGB"), (index * left.width, 0), mask)
+    return sheet
+
+
+def run(config: dict[str, Any]) -> int:
+    """gan-translate: translate all images, and name those that could not be.
+
+    Returns:
+        0, or 2 if some files could not be read.
+
+    Raises:
+        UserError: the run, a value or a path is not usable.
+    """
+    check(config)
+    source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
+    files = find_files(source, output)
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always", CheckpointWarning)
+        model = load_run(
+            config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
+        )
+    terminal = Terminal()
+    for warning in passed_over:
+        terminal.say(f"note: {warning.message}")
+    if not isinstance(model.game, CycleGAN):
+        name = model.config["model"]["name"]
+        raise UserError(f"run={config['run']}: model={name} does not translate. Use gan-sample.")
+    translator = Translator(model, config["direction"], config["side_by_side"])
+    root = source if source.is_dir() else source.parent
+    failed, progress = [], LoadingBar()
+    for done, file in enumerate(files, start=1):
+        try:
+            image = open_image(file)
+        except UnusableImageError as error:
+            failed.append(f"{file}: {error}")
+        else:
+            save(translator(image), output / target_name(file.relative_to(root)))
+        progress("translated", done, len(files))
+    count = len(files) - len(failed)
+    terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {output}/")
+    if failed:
+        listed = "\n".join(f"  {line}" for line in failed)
+        raise UserError(f"input={source}: {len(failed)} files could not be read:\n{listed}")
+    return 0
+
+
+def check(config: dict[str, Any]) -> None:
+    """Find every problem of the values.
+
+    Raises:
+        UserError: one message with all of them.
+    """
+    problems = []
+    if config["direction"] not in DIRECTIONS:
+        problems.append(f"direction={config['direction']}: use a2b or b2a")
+    source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
+    if not source.exists():
+        problems.append(f"input={source}: no such file or folder")
+    if output.is_file():
+        problems.append(f"output={output}: is a file; give a folder")
+    inside = source if source.is_dir() else source.parent
+    if source.exists() and output.resolve() == inside.resolve():
+        problems.append(f"output={output}: holds the input, which would be overwritten")
+    try:
+        resolve_device(config["device"])
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise UserError(list_problems(problems))
+
+
+def find_files(source: Path, output: Path) -> list[Path]:
+    """All files below a folder but hidden ones and earlier output; or the one file.
+
+    Raises:
+        UserError: there are none.
+    """
+    if source.is_file():
+        return [source]
+    out = output.resolve()
+    files = [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        and not path.resolve().is_relative_to(out)
+    ]
+    if not files:
+        raise UserError(f"input={source}: no files in it")
+    return files
+
+
+def target_name(name: Path) -> Path:
+    """The same name; `.png` is added to those of formats that are not written."""
+    return name if name.suffix.lower() in KEPT else name.with_name(name.name + ".png")
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write an image in the format that its name says, whole or not at all.
+
+    Raises:
+        UserError: it could not be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix in WITHOUT_ALPHA and image.mode in ("RGBA", "LA"):
+        image = image.convert(image.mode.removesuffix("A"))
+    if suffix == ".webp" and image.mode == "LA":
+        image = image.convert("RGBA")
+    quality = {"quality": QUALITY} if suffix in (".jpg", ".jpeg", ".webp") else {}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            image.save(temporary, format=Image.registered_extensions()[suffix], **quality)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from error
