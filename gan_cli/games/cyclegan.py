@@ -166,7 +166,8 @@ class CycleGAN(Game[PairBatch]):
         found: dict[str, list[Tensor]] = {}
         for domain, real_x, made in (("a", batch.a, fake_a), ("b", batch.b, fake_b)):
             fake_x = self.pools[domain].exchange(made)  # type: ignore[operator]
-            real, fake = self.judge(domain, real_x), self.judge(domain, fake_x)
+            # At once, which is faster; each image is normalised on its own.
+            real, fake = self.judge(domain, torch.cat([real_x, fake_x])).chunk(2)
             penalties = self.due_penalties(
                 lambda x, domain=domain: self.judge(domain, x),  # type: ignore[misc]
                 real_x,

@@ -49,7 +49,7 @@ class Residual(nn.Module):
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             normalisation(norm, channels),
-            nn.ReLU(inplace=True),
+            nn.ReLU(inplace=False),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             normalisation(norm, channels),
@@ -94,13 +94,13 @@ class Generator(nn.Module):
             nn.ReflectionPad2d(3),
             nn.Conv2d(source.shape[0], width, 7, bias=bias),
             normalisation(norm, width),
-            nn.ReLU(inplace=True),
+            nn.ReLU(inplace=False),
         ]
         for wide in (width, 2 * width):
             layers += [
                 nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias),
                 normalisation(norm, 2 * wide),
-                nn.ReLU(inplace=True),
+                nn.ReLU(inplace=False),
             ]
         layers += [Residual(4 * width, norm=norm) for _ in range(count)]
         for wide in (4 * width, 2 * width):
@@ -109,7 +109,7 @@ class Generator(nn.Module):
                     wide, wide // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
                 ),
                 normalisation(norm, wide // 2),
-                nn.ReLU(inplace=True),
+                nn.ReLU(inplace=False),
             ]
         layers += [
             nn.ReflectionPad2d(3),
@@ -162,7 +162,7 @@ class Discriminator(nn.Module):
             )
             if normed:
                 self.layers.append(normalisation(norm, outputs))
-            self.layers.append(nn.LeakyReLU(LEAKY_SLOPE, inplace=True))
+            self.layers.append(nn.LeakyReLU(LEAKY_SLOPE, inplace=False))
 
         kernel = 4 if layers else 1
         add(channels, width, kernel, 2 if layers else 1, normed=False)
