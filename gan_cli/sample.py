@@ -25,7 +25,7 @@ PER_LABEL = 10  # samples of each label, where n does not say
 N = {"grid": 64, "sheet": 64, "images": 64, "interpolate": 8, "arithmetic": 9}
 INTERPOLATIONS = ("linear", "spherical")
 STEPS = 10  # images from one z to the other
-NEIGHBOURS, NEIGHBOUR_RANGE = 9, 0.25  # Radford et al. 2015, section 6.3.2: uniform noise of +-0.25
+NEIGHBOUR_RANGE = 0.25  # Radford et al. 2015, section 6.3.2: uniform noise of +-0.25
 MOST_INDEX = 1_000_000
 ARITHMETIC = {"a": [0, 1, 2], "b": [3, 4, 5], "c": [6, 7, 8]}  # averages of three, as in the paper
 
@@ -131,10 +131,11 @@ def arithmetic(request: Request) -> Picture:
         rows += [z[indices], means[key].expand(columns - len(indices), -1)]
         captions += [f"{key}: {index}" for index in indices]
         captions += [f"mean {key}"] * (columns - len(indices))
-    near = torch.rand(NEIGHBOURS, noise.dim, generator=torch.Generator().manual_seed(0))
+    neighbours = 2 * columns - 1  # two rows with the result
+    near = torch.rand(neighbours, noise.dim, generator=torch.Generator().manual_seed(0))
     near = result + (2 * near - 1) * NEIGHBOUR_RANGE
     rows += [result[None], near]
-    captions += ["a - b + c", *["near it"] * NEIGHBOURS]
+    captions += ["a - b + c", *["near it"] * neighbours]
     labels = None if request.labels is None else request.labels[:1]
     samples = request.model.map_noise(noise.onto_support(torch.cat(rows)), labels)
     return sheet(to_bytes(samples, request.spec), columns=columns, captions=captions)

@@ -59,7 +59,7 @@ MISTAKES = [
     (["data.root=a,b", "data=mnist"], ["a comma makes a sweep", "Add -m"]),
     (["output_dir=/proc/nothing"], ["output_dir=/proc/nothing", "cannot be written"]),
     (["~steps"], ["steps"]),
-    (["model=null"], ["model=null: is needed. Choose one of: vanilla"]),
+    (["model=null"], ["model=null: is needed. Choose one of: cgan, cyclegan"]),
     (["noise="], ["noise=: is needed"]),
     (["+noise.dim=3"], ["noise.dim: is there already. Drop the +"]),
     (["threads=100000"], ["threads=100000"]),
@@ -174,6 +174,9 @@ def test_a_run_leaves_what_the_contract_says(cli: Cli) -> None:
         "samples/step_00000002.png",
         "samples/step_00000004.png",
         "samples/final.png",
+        "filters/step_00000000.png",
+        "filters/step_00000002.png",
+        "filters/step_00000004.png",
     }
     assert {path.name for path in Path.cwd().iterdir()} == {"outputs"}  # Hydra leaves nothing
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

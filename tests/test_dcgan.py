@@ -288,10 +288,12 @@ def test_one_class_has_no_wrong_label() -> None:
 
 def test_preview_has_one_row_a_class_with_shared_noise() -> None:
     game = matching_game(3, 0.0)
-    game.draw_fixed_noise(seed=0)
+    game.fix_preview(seed=0)
     assert game.fixed_labels is not None
     rows = game.fixed_labels.view(3, -1)
     assert (rows == torch.arange(3)[:, None]).all()
     z = game.fixed_noise.view(3, -1, 2)
     assert torch.equal(z[0], z[1])
-    assert torch.equal(game.preview(), game.fixed_noise)
+    preview = game.preview()
+    assert torch.equal(preview.samples, game.fixed_noise)
+    assert preview.columns == 10

@@ -12,7 +12,7 @@ from gan_cli import commands
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
-APPS = {"gan-train": commands.TRAIN, "gan-sample": commands.SAMPLE}
+APPS = {app.name: app for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE)}
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -39,11 +39,11 @@ def run_commands(cli: Cli, document: str) -> int:
 
 def test_readme_commands_run(cli: Cli, mnist_root: Path) -> None:
     mnist_root.rename("data")
-    for folder in ("pictures", "my pictures (1)"):
-        Path(folder).mkdir()
+    for folder in ("pictures", "my pictures (1)", "photos/trainA", "photos/trainB"):
+        Path(folder).mkdir(parents=True)
         for index in range(6):
             Image.new("RGB", (80, 70), (40 * index, 0, 0)).save(f"{folder}/{index}.png")
-    assert run_commands(cli, "README.md") >= 15
+    assert run_commands(cli, "README.md") >= 30
 
 
 def test_readme_python_runs(cli: Cli) -> None:

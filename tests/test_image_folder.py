@@ -314,7 +314,7 @@ def test_a_stream_names_bad_files_and_goes_on(tmp_path: Path) -> None:
     batches = make_batches(load(tmp_path / "x", cache=False, workers=0), 4, seed=0, device=CPU)
     assert isinstance(batches, StreamedBatches)
     said: list[str] = []
-    batches.on_unusable = said.append
+    batches.watch(said.append)
     for _ in range(3):
         next(batches)
     assert len(said) == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     found: dict[str, list[tuple[int, float]]] = {}
-    for file in sorted(run.glob("events.out.tfevents.*")):
+    # Named by time, then by a number that counts the files of one process.
+    files = run.glob("events.out.tfevents.*")
+    for file in sorted(files, key=lambda path: [int(n) for n in re.findall(r"\.(\d+)", path.name)]):
         for event in EventFileLoader(str(file)).Load():
             for value in event.summary.value:
                 if value.tag.startswith(("loss", "prob", "grad", "lr", "samples")):
@@ -443,10 +446,8 @@ def test_a_random_stream_of_another_device_is_replaced(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
     with altered(Path("outputs/mine/checkpoints/step_00000002.pt")) as state:
         # What a GPU would have left: a stream of another kind, which the CPU cannot continue.
-        state["session"]["game"]["_extra_state"] = {
-            "rng": torch.arange(16, dtype=torch.uint8),
-            "device": "cuda",
-        }
+        left = {"rng": torch.arange(16, dtype=torch.uint8), "device": "cuda"}
+        state["session"]["game"]["_extra_state"] |= left
         state["environment"]["device"] = "a GPU"
     result = cli("resume=outputs/mine", "steps=4")
     assert result.code == 0

@@ -12,9 +12,12 @@ from gan_cli.check import check
 from gan_cli.config import groups
 from gan_cli.ema import Ema
 from gan_cli.errors import UserError
-from gan_cli.games.base import Game, Scalars
+from gan_cli.games.base import Scalars
+from gan_cli.games.gan import GAN
 from gan_cli.loop import Move, Player, Turn, play
-from gan_cli.spec import Batch
+from gan_cli.losses import NonSaturating
+from gan_cli.noise import Normal
+from gan_cli.spec import Batch, DataSpec
 from tests.conftest import Cli
 from tests.test_config import composed
 from tests.test_resume import SETTINGS, assert_same_run
@@ -42,41 +45,29 @@ def test_average_is_the_closed_form(ramp_up: bool) -> None:
         Ema(source, decay=1.0, ramp_up=False)
 
 
-class Quadratic(Game):
+class Quadratic(GAN):
     """D's loss is the mean of (w - x)^2: its gradient is linear in the batch."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.d = nn.Linear(1, 1, bias=False).double()
-        self.g = nn.Linear(1, 1, bias=False).double()
-
-    generators = property(lambda self: self.g)  # type: ignore[assignment]
-    discriminators = property(lambda self: self.d)  # type: ignore[assignment]
+        networks = (nn.Linear(1, 1, bias=False).double() for _ in range(2))
+        loss, spec = NonSaturating(d_weight=1.0), DataSpec((1,), None)
+        super().__init__(*networks, noise=Normal(1, std=1.0), loss=loss, spec=spec)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
-        loss = (self.d.weight - batch.x).square().mean()
+        loss = (self.discriminator.weight - batch.x).square().mean()  # type: ignore[operator]
         return loss, {"loss/d": loss.detach()}
-
-    g_loss = d_loss
-
-    def preview(self) -> Tensor:
-        raise NotImplementedError
-
-    def check_shapes(self, shape: tuple[int, ...]) -> None: ...
-
-    def draw_fixed_noise(self, *, seed: int) -> None: ...
 
 
 def one_move(move: Move) -> tuple[float, Scalars]:
     torch.manual_seed(0)
     game = Quadratic()
-    optimizer = torch.optim.SGD(game.d.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(game.discriminators.parameters(), lr=0.1)
     batch = Batch(torch.arange(12.0).double().view(12, 1), torch.arange(12))
     scalars = play(
-        Turn(game, "d"), optimizer, opponent=game.g, batch=batch, move=move, measure=True
+        Turn(game, "d"), optimizer, opponent=game.generators, batch=batch, move=move, measure=True
     )
     assert game.moves == {"d": 1, "g": 0}
-    return game.d.weight.item(), scalars
+    return next(game.discriminators.parameters()).item(), scalars
 
 
 @pytest.mark.parametrize("parts", [2, 3, 12])

@@ -154,9 +154,11 @@ class StreamedBatches(Batches):
     def _start(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         files = self.dataset.values
         assert isinstance(files, FileImages)
+        # Another one looks ahead, so that workers hold nothing that holds them: they end at once.
+        ahead = type(self)(self.dataset, self.batch_size, seed=self.seed, device=self.device)
         loader = DataLoader(
             Decoder(files, self.dataset.rows),
-            batch_sampler=self._rows_from(number),
+            batch_sampler=rows_from(ahead, number),
             num_workers=files.workers,
             prefetch_factor=AHEAD if files.workers else None,
             pin_memory=self.device.type == "cuda",
@@ -165,17 +167,18 @@ class StreamedBatches(Batches):
         )
         return iter(loader)
 
-    def _rows_from(self, number: int) -> Iterator[list[int]]:
-        ahead = type(self)(self.dataset, self.batch_size, seed=self.seed, device=self.device)
-        while True:
-            yield joined([part.rows for part in ahead.parts(number)]).tolist()
-            number += 1
-
     def _report(self, rows: list[int]) -> None:
         assert isinstance(self.dataset.values, FileImages)
         for row in set(rows) - self._unusable:
             self._unusable.add(row)
             self._on_unusable(f"{self.dataset.values.paths[row]} cannot be used; the next one is.")
+
+
+def rows_from(batches: Batches, number: int) -> Iterator[list[int]]:
+    """Rows of each batch from `number` on, without end."""
+    while True:
+        yield joined([part.rows for part in batches.parts(number)]).tolist()
+        number += 1
 
 
 class Decoder(TorchDataset[tuple[np.ndarray, int]]):
