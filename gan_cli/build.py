@@ -220,11 +220,7 @@ def load_data(
     dataset = source.load(seed=config["seed"], progress=progress)
     held_out = config["data"]["validation"]
     if isinstance(dataset, PairDataset):
-        if held_out:
-            raise UserError(
-                f"data.validation={held_out}: two domains have test folders instead. Set it to 0"
-            )
-        return dataset
+        return dataset  # nothing can be held out; `check` says so
     if part == "train" and not held_out:
         return dataset
     train, validation = dataset.split(held_out, mixed=source.ordered)
@@ -284,8 +280,9 @@ def examples(dataset: AnyDataset | None) -> tuple[Tensor, Tensor] | None:
     if not isinstance(dataset, PairDataset):
         return None
     a, b = dataset.examples or (dataset.a, dataset.b)
-    n = min(PREVIEW_ROWS, len(a), len(b))
-    return a.first(n), b.first(n)
+    found_a, found_b = a.first(PREVIEW_ROWS), b.first(PREVIEW_ROWS)
+    n = min(len(found_a), len(found_b))
+    return found_a[:n], found_b[:n]
 
 
 def make_regularizers(config: Node) -> list[Regularizer]:

@@ -31,7 +31,14 @@ from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.games.base import Roles
 from gan_cli.noise import Noise, Spherical
-from gan_cli.regularizers import Regularizer, conflicts, is_unbounded
+from gan_cli.regularizers import (
+    Penalty,
+    Regularizer,
+    chosen_names,
+    conflicts,
+    has_batch_norm,
+    is_unbounded,
+)
 from gan_cli.rundir import name_problem
 from gan_cli.schedules import Schedule
 from gan_cli.spec import PairSpec
@@ -67,7 +74,7 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[s
     networks: dict[str, Any] = {}
     if {"data", "noise", "model"} <= made.keys():
         networks = check_networks(config, made, problems)
-    if "loss" in made and len(networks) == 2:
+    if {"loss", "data"} <= made.keys():
         check_game(config, made, networks, problems)
     if "optimizer" in made:
         check_optimizer(config, problems)
@@ -277,16 +284,37 @@ def check_game(
     config: Node, made: dict[str, Any], networks: dict[str, Any], problems: list[str]
 ) -> None:
     """Let the game check its arguments, and what was chosen together."""
-    loss, spec = made["loss"], made["data"].spec
+    try:
+        loss, spec = made["loss"], made["data"].spec
+    except UserError:  # said already
+        return
     chosen = [value for value in made.values() if isinstance(value, Regularizer)]
     problems += conflicts(
-        chosen, loss=loss, discriminator=networks["discriminator"], images=spec.is_image
+        chosen, loss=loss, discriminator=networks.get("discriminator"), images=spec.is_image
     )
-    if "model" in made and in_packages(made["model"].__module__):
+    penalties = [value for value in chosen if isinstance(value, Penalty)]
+    if config["compile"] and penalties:
+        problems.append(
+            f"compile=true: torch.compile has no second derivatives, which regularizer="
+            f"{', '.join(chosen_names(penalties))} needs. Use one of them"
+        )
+    held_out = config["data"]["validation"]
+    if isinstance(spec, PairSpec) and held_out:
+        problems.append(
+            f"data.validation={held_out}: two domains have test folders instead. Set it to 0"
+        )
+    m, parts = config["data"]["batch_size"], config["accumulate"]
+    if is_integer(m) and m == parts and any(map(has_batch_norm, networks.values())):
+        problems.append(
+            f"data.batch_size={m}, accumulate={parts}: batch norm sees one datum at a time, which "
+            "leaves it nothing to compare. Use larger parts, or model.norm=instance or layer"
+        )
+    if len(networks) == 2 and in_packages(made["model"].__module__):
         supplied = {**networks, "noise": made["noise"], "loss": loss, "spec": spec}
         target, node = made["model"], arguments(config["model"], PLACES["model"])
         try:
-            target(**wanted(target, supplied), **node)
+            with torch.device("meta"):
+                target(**wanted(target, supplied), **node)
         except (ValueError, TypeError) as error:
             problems.extend(prefix("model", error).splitlines())
 
@@ -319,6 +347,13 @@ def meaning_notes(
         unused = [key for key in given if key.split(".")[0] == "noise"]
         if unused:
             notes.append(f"{', '.join(unused)} has no effect: this model draws no noise.")
+    data = config["data"]
+    if data.get("a") is not None:
+        notes += [
+            f"{key} has no effect: data.a and data.b are given."
+            for key in ("data.root", "data.download")
+            if key in given
+        ]
     if not config["ema"]["decay"] and "ema.ramp_up" in given:
         notes.append("ema.ramp_up has no effect: ema.decay=0 keeps no average.")
     if config["keep_every"] and not config["checkpoint_every"]:

@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from gan_cli.errors import require
 
+RUNNING = ("running_mean", "running_var")
+
 
 class Ema(nn.Module):
     """average <- d average + (1 - d) weights after each step (Yazici et al. 2019, eq. 4).
 
+    Batch norm's running statistics are averaged as weights are; other buffers are copied.
+
     With `ramp_up`, d = min(decay, (1 + t) / (10 + t)) after t steps, so that the first weights
-    are soon forgotten. Batch norm's running statistics are averaged as weights are.
+    are soon forgotten.
     """
 
     def __init__(self, source: nn.Module, *, decay: float, ramp_up: bool) -> None:
@@ -37,13 +41,14 @@ class Ema(nn.Module):
         decay = self.decay
         if self.ramp_up:
             decay = min(decay, (1 + self.updates) / (10 + self.updates))
-        averages: list[Tensor] = []
-        values: list[Tensor] = []
-        for average, value in zip(state(self.module), state(source), strict=True):
-            if average.is_floating_point():
+        averages: list[Tensor] = list(self.module.parameters())
+        values: list[Tensor] = list(source.parameters())
+        named = zip(self.module.named_buffers(), source.buffers(), strict=True)
+        for (name, average), value in named:
+            if name.endswith(RUNNING):
                 averages.append(average)
                 values.append(value)
-            else:
+            else:  # counters, and the vectors of spectral norm, whose length must stay 1
                 average.copy_(value)
         torch._foreach_lerp_(averages, values, 1.0 - decay)
 
@@ -54,8 +59,3 @@ class Ema(nn.Module):
     def set_extra_state(self, state: int) -> None:
         """Go on counting."""
         self.updates = state
-
-
-def state(module: nn.Module) -> list[Tensor]:
-    """Weights and buffers, in order."""
-    return [*module.parameters(), *module.buffers()]

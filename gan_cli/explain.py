@@ -18,6 +18,7 @@ TYPES = {
     "float": "a number",
     "bool": "true or false",
     "str": "text",
+    "list[int]": "a list of whole numbers, like [0,1]",
 }
 
 

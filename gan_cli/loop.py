@@ -123,8 +123,7 @@ def play(
         if move.max_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(turn.parameters_moved, move.max_grad_norm, norm)
     optimizer.step()
-    turn.game.after_move(turn.player)
-    return scalars
+    return scalars | turn.game.after_move(turn.player)
 
 
 def mean_of(found: list[Scalars]) -> Scalars:
@@ -287,7 +286,7 @@ def train(
             measure=due,
         )
         session.step += 1
-        images += k * batches.batch_size
+        images += k * batches.images_per_batch
 
         observer.advance(session.step)
         if due:

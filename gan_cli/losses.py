@@ -22,6 +22,8 @@ class Loss(ABC):
 
     #: D's output is a log-odds, so probabilities and V(D,G) can be read from it.
     log_odds = False
+    #: D aims at a number on real data, which may be smoothed.
+    has_target = False
     #: G's loss compares generated with real data, so `g` is called with both.
     pairs = False
 
@@ -41,6 +43,8 @@ class Loss(ABC):
     def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:
         """D's loss on other data that it shall not take for real, a scalar.
 
+        Unless a loss says otherwise, they are compared with the real data as generated ones are.
+
         Args:
             wrong: D's outputs on them, (m, ...).
             real: its outputs on real data, to compare with.
@@ -53,10 +57,7 @@ class Loss(ABC):
         Raises:
             ValueError: this loss has no target.
         """
-        raise ValueError(
-            f"target={target}: {type(self).__name__} has no target to smooth. "
-            "Use loss=non_saturating, minimax or least_squares"
-        )
+        raise ValueError(f"target={target}: {type(self).__name__} has no target to smooth")
 
 
 class TermwiseLoss(Loss):
@@ -87,6 +88,7 @@ class NonSaturating(TermwiseLoss):
     """D descends -V; G maximises log D(G(z)) (Goodfellow et al. 2014, end of section 3)."""
 
     log_odds = True
+    has_target = True
 
     def __init__(self, *, d_weight: float) -> None:
         super().__init__(d_weight=d_weight)
@@ -125,6 +127,8 @@ class LeastSquares(TermwiseLoss):
 
     The paper halves all terms. With d_weight = 0.5 and G's term whole these are CycleGAN's.
     """
+
+    has_target = True
 
     def __init__(self, *, d_weight: float, g_weight: float) -> None:
         super().__init__(d_weight=d_weight)

@@ -49,10 +49,7 @@ def draw(
 
 def to_bytes(samples: Tensor, spec: DataSpec) -> Tensor:
     """Images in the data's range -> uint8 (n, 3, height, width) on the CPU."""
-    assert spec.value_range is not None
-    low, high = spec.value_range
-    unit = (samples.float() - low) / (high - low)
-    pixels = unit.mul(255).round_().clamp_(0, 255).to(torch.uint8).cpu()
+    pixels = spec.to_unit(samples.float()).mul(255).round_().clamp_(0, 255).to(torch.uint8).cpu()
     channels = pixels.shape[1]
     if channels == 1:
         return pixels.expand(-1, 3, -1, -1)

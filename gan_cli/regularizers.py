@@ -20,6 +20,7 @@ from gan_cli.losses import Loss, Wasserstein
 
 #: D as a function of data alone, (m, *shape) -> (m, ...).
 Critic = Callable[[Tensor], Tensor]
+ValueRange = tuple[float, float] | None
 
 
 class Regularizer:
@@ -57,10 +58,13 @@ class Penalty(Regularizer, ABC):
 
 
 def squared_slopes(critic: Critic, x: Tensor) -> Tensor:
-    """||grad_x D(x)||^2 for each datum, (m,), differentiable in D's weights."""
+    """||grad_x D(x)||^2 for each datum, (m,), differentiable in D's weights.
+
+    Where D judges patches, D(x) is their mean, as in the losses.
+    """
     x = x.detach().requires_grad_()
-    outputs = critic(x)
-    (gradients,) = torch.autograd.grad(outputs.sum(), x, create_graph=True)
+    outputs = critic(x).view(len(x), -1)
+    (gradients,) = torch.autograd.grad(outputs.mean(dim=1).sum(), x, create_graph=True)
     return gradients.flatten(1).square().sum(dim=1)
 
 
@@ -145,8 +149,17 @@ class View(Regularizer, ABC):
     images_only = False
 
     @abstractmethod
-    def __call__(self, x: Tensor, *, step: int, generator: torch.Generator) -> Tensor:
-        """Data (m, *shape) as D sees them after `step` finished steps."""
+    def __call__(
+        self, x: Tensor, *, step: int, generator: torch.Generator, value_range: ValueRange
+    ) -> Tensor:
+        """Data (m, *shape) as D sees them after `step` finished steps.
+
+        Args:
+            x: data.
+            step: finished steps.
+            generator: for random draws.
+            value_range: of images; None for points.
+        """
 
 
 class InstanceNoise(View):
@@ -162,7 +175,14 @@ class InstanceNoise(View):
         )
         self.std, self.decay_steps = std, decay_steps
 
-    def __call__(self, x: Tensor, *, step: int, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self,
+        x: Tensor,
+        *,
+        step: int,
+        generator: torch.Generator,
+        value_range: ValueRange,  # noqa: ARG002
+    ) -> Tensor:
         """X + std (1 - step / decay_steps) N(0, 1)."""
         left = 1.0 if self.decay_steps is None else max(0.0, 1.0 - step / self.decay_steps)
         if not left:
@@ -192,15 +212,25 @@ class DiffAugment(View):
         )
         self.policy = tuple(policy)
 
-    def __call__(self, x: Tensor, *, step: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def __call__(
+        self,
+        x: Tensor,
+        *,
+        step: int,  # noqa: ARG002
+        generator: torch.Generator,
+        value_range: ValueRange,
+    ) -> Tensor:
         """Images (m, C, H, W), each changed in its own way."""
+        assert value_range is not None
+        middle, half = sum(value_range) / 2, (value_range[1] - value_range[0]) / 2
+        x = (x - middle) / half  # the strengths are meant for [-1, 1], where 0 is gray
         if "color" in self.policy:
             x = change_color(x, *_draws(3, x, generator))
         if "translation" in self.policy:
             x = translate(x, *_draws(2, x, generator))
         if "cutout" in self.policy:
             x = cut_out(x, *_draws(2, x, generator))
-        return x
+        return x * half + middle
 
 
 def _draws(count: int, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -280,9 +310,16 @@ def has_spectral_norm(network: nn.Module) -> bool:
 
 
 def conflicts(
-    chosen: Iterable[Regularizer], *, loss: Loss, discriminator: nn.Module, images: bool
+    chosen: Iterable[Regularizer], *, loss: Loss, discriminator: nn.Module | None, images: bool
 ) -> list[str]:
-    """Combinations that make no sense, each with the reason and what would work."""
+    """Combinations that make no sense, each with the reason and what would work.
+
+    Args:
+        chosen: all regularizers.
+        loss: they are used with.
+        discriminator: they are used on; None: one of the user's own that is not made yet.
+        images: the data are.
+    """
     chosen = list(chosen)
     kinds = {type(regularizer) for regularizer in chosen}
     penalties = [regularizer for regularizer in chosen if isinstance(regularizer, Penalty)]
@@ -292,25 +329,37 @@ def conflicts(
             "regularizer: weight_clipping and a gradient penalty both bound D's slope, and clipped "
             "weights cannot reach the slope that the penalty asks for. Use one of them"
         )
-    if WeightClipping in kinds and has_spectral_norm(discriminator):
+    if WeightClipping in kinds and discriminator is not None and has_spectral_norm(discriminator):
         problems.append(
             "regularizer=weight_clipping: model.discriminator.spectral_norm=true divides by the "
             "norm of the weights, so clipping them changes nothing. Use one of them"
         )
-    if GradientPenalty in kinds and has_batch_norm(discriminator):
+    if penalties and discriminator is not None and has_batch_norm(discriminator):
+        names = ", ".join(chosen_names(penalties))
         problems.append(
-            "regularizer=gradient_penalty: needs D's gradient at each datum alone, but batch norm "
-            "mixes them. Use model.discriminator.norm=layer, or r1"
+            f"regularizer={names}: needs D's gradient at each datum alone, but batch norm "
+            "mixes them. Use model.discriminator.norm=layer"
         )
     for regularizer in chosen:
-        if isinstance(regularizer, LabelSmoothing):
-            try:
-                loss.smooth(regularizer.target)
-            except ValueError as error:
-                problems.append(f"regularizer.label_smoothing.{error}")
+        if isinstance(regularizer, LabelSmoothing) and not loss.has_target:
+            problems.append(
+                f"regularizer=label_smoothing: {type(loss).__name__} has no target to smooth. "
+                "Use loss=non_saturating, minimax or least_squares"
+            )
         if isinstance(regularizer, View) and regularizer.images_only and not images:
-            problems.append("regularizer=diffaugment: changes images, but the data are points")
+            name = type(regularizer).__name__
+            problems.append(f"regularizer: {name} changes images, but the data are points")
+        if not isinstance(regularizer, Penalty | View | WeightClipping | LabelSmoothing):
+            problems.append(
+                f"regularizer: {type(regularizer).__name__} must inherit from Penalty or View of "
+                "gan_cli.regularizers, or nobody would call it"
+            )
     return problems
+
+
+def chosen_names(penalties: Iterable[Penalty]) -> list[str]:
+    """Penalties as `regularizer=` calls them."""
+    return [{"gradient": "gradient_penalty"}.get(p.name, p.name) for p in penalties]
 
 
 def is_unbounded(chosen: Iterable[Regularizer], *, loss: Loss, discriminator: nn.Module) -> bool:

@@ -62,8 +62,8 @@ class Request:
         """Samples with those of one label side by side, their labels, and columns for a sheet."""
         if self.labels is None:
             return self.model.sample(self.n, seed=self.config["seed"]), None, None
-        columns = max(1, -(-self.n // len(self.labels)))
-        labels = [self.labels[index // columns] for index in range(self.n)]
+        columns = self.n // len(self.labels) if self.n % len(self.labels) == 0 else None
+        labels = [self.labels[index * len(self.labels) // self.n] for index in range(self.n)]
         return self.model.sample(self.n, labels, seed=self.config["seed"]), labels, columns
 
     def noise(self, n: int) -> Tensor:
@@ -118,8 +118,11 @@ def arithmetic(request: Request) -> Picture:
     """G of mean(z_a) - mean(z_b) + mean(z_c), with what went into it, and its neighbours.
 
     Three rows show the samples a, b, c and what G makes of each mean; then come the result and
-    what lies near it (Radford et al. 2015, figure 7).
+    what lies near it (Radford et al. 2015, figure 7). A conditional model draws all for one label,
+    the first if none is given.
     """
+    if request.config["labels"] is not None and request.labels and len(request.labels) > 1:
+        raise UserError(f"labels={request.config['labels']}: mode=arithmetic takes one label")
     chosen = {key: request.config[key] or default for key, default in ARITHMETIC.items()}
     noise = request.model.gan.noise
     z = request.noise(1 + max(index for indices in chosen.values() for index in indices)).cpu()

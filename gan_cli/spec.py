@@ -26,6 +26,18 @@ class DataSpec:
     classes: int = 0
     class_names: tuple[str, ...] = ()
 
+    def to_unit(self, x: Tensor) -> Tensor:
+        """Images in the data's range -> [0, 1]."""
+        assert self.value_range is not None
+        low, high = self.value_range
+        return (x - low) / (high - low)
+
+    def from_unit(self, x: Tensor) -> Tensor:
+        """Images in [0, 1] -> the data's range."""
+        assert self.value_range is not None
+        low, high = self.value_range
+        return x * (high - low) + low
+
     def name_of(self, label: int) -> str:
         """The name of a label, or its number."""
         return self.class_names[label] if self.class_names else str(label)

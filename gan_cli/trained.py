@@ -144,7 +144,7 @@ class TrainedModel:
     def _label_number(self, label: int | str) -> int:
         spec = self.gan.spec
         classes, names = spec.classes, list(spec.class_names)
-        if label in names:
+        if str(label) in names and not isinstance(label, bool):  # a folder may be called 7
             return names.index(str(label))
         if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < classes:
             return label

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gan_cli.cli import is_out_of_memory
 from gan_cli.data.decode import UnusableImageError, open_image
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems
@@ -69,11 +70,9 @@ class Translator:
 
 def to_tensor(image: Image.Image, spec: DataSpec) -> Tensor:
     """An L or RGB image as (1, C, H, W) in the range of `spec`."""
-    assert spec.value_range is not None
-    low, high = spec.value_range
     pixels = torch.from_numpy(np.array(image))
     pixels = pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)
-    return pixels[None].float() * ((high - low) / 255.0) + low
+    return spec.from_unit(pixels[None].float() / 255.0)
 
 
 def enlarge(x: Tensor) -> Tensor:
@@ -119,17 +118,21 @@ def run(config: dict[str, Any]) -> int:
     failed, progress = [], LoadingBar()
     for done, file in enumerate(files, start=1):
         try:
-            image = open_image(file)
+            image = translator(open_image(file))
         except UnusableImageError as error:
             failed.append(f"{file}: {error}")
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed.append(f"{file}: too large for the memory at hand")
         else:
-            save(translator(image), output / target_name(file.relative_to(root)))
+            save(image, output / target_name(file.relative_to(root)))
         progress("translated", done, len(files))
     count = len(files) - len(failed)
     terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {output}/")
     if failed:
         listed = "\n".join(f"  {line}" for line in failed)
-        raise UserError(f"input={source}: {len(failed)} files could not be read:\n{listed}")
+        raise UserError(f"input={source}: {len(failed)} files could not be translated:\n{listed}")
     return 0
 
 
@@ -166,13 +169,14 @@ def find_files(source: Path, output: Path) -> list[Path]:
     """
     if source.is_file():
         return [source]
-    out = output.resolve()
+    out, inside = output.resolve(), output.resolve() != source.resolve()
+    inside = inside and output.resolve().is_relative_to(source.resolve())
     files = [
         path
         for path in sorted(source.rglob("*"))
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
-        and not path.resolve().is_relative_to(out)
+        and not (inside and path.resolve().is_relative_to(out))
     ]
     if not files:
         raise UserError(f"input={source}: no files in it")
@@ -200,5 +204,6 @@ def save(image: Image.Image, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             image.save(temporary, format=Image.registered_extensions()[suffix], **quality)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    except (OSError, ValueError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be written ({reason}).") from error

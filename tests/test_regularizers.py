@@ -168,11 +168,25 @@ def test_clipping() -> None:
 def test_instance_noise_fades() -> None:
     x, rng = torch.zeros(4000, 2), generator_for(0, "test")
     noise = InstanceNoise(std=0.5, decay_steps=100)
-    assert noise(x, step=0, generator=rng).std().item() == pytest.approx(0.5, rel=0.05)
-    assert noise(x, step=50, generator=rng).std().item() == pytest.approx(0.25, rel=0.05)
-    assert torch.equal(noise(x, step=100, generator=rng), x)
+    assert noise(x, step=0, generator=rng, value_range=None).std().item() == pytest.approx(
+        0.5, rel=0.05
+    )
+    assert noise(x, step=50, generator=rng, value_range=None).std().item() == pytest.approx(
+        0.25, rel=0.05
+    )
+    assert torch.equal(noise(x, step=100, generator=rng, value_range=None), x)
     kept = InstanceNoise(std=0.5, decay_steps=None)
-    assert kept(x, step=10**6, generator=rng).std().item() == pytest.approx(0.5, rel=0.05)
+    assert kept(x, step=10**6, generator=rng, value_range=None).std().item() == pytest.approx(
+        0.5, rel=0.05
+    )
+
+
+def test_diffaugment_does_the_same_in_any_range() -> None:
+    view = DiffAugment(policy=["color", "translation", "cutout"])
+    x = torch.rand(5, 3, 8, 8)
+    unit = view(x, step=0, generator=generator_for(0, "t"), value_range=(0.0, 1.0))
+    signed = view(2 * x - 1, step=0, generator=generator_for(0, "t"), value_range=(-1.0, 1.0))
+    torch.testing.assert_close(2 * unit - 1, signed)
 
 
 def numbers(*values: float) -> Tensor:
@@ -216,12 +230,17 @@ def test_cutout_cuts_half_of_each_side() -> None:
 def test_diffaugment_is_differentiable_and_each_image_gets_its_own() -> None:
     view = DiffAugment(policy=["color", "translation", "cutout"])
     x = torch.rand(6, 3, 16, 16, requires_grad=True)
-    y = view(x, step=0, generator=generator_for(0, "test"))
+    y = view(x, step=0, generator=generator_for(0, "test"), value_range=(-1.0, 1.0))
     assert y.shape == x.shape
     y.sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
     assert (x.grad != 0).any(dim=(1, 2, 3)).all()
-    changed = view(torch.ones(4, 3, 16, 16), step=0, generator=generator_for(1, "test"))
+    changed = view(
+        torch.ones(4, 3, 16, 16),
+        step=0,
+        generator=generator_for(1, "test"),
+        value_range=(-1.0, 1.0),
+    )
     assert len({tuple(image.flatten().tolist()) for image in changed}) == 4
     with pytest.raises(ValueError, match="policy"):
         DiffAugment(policy=["zoom"])  # type: ignore[list-item]
@@ -241,6 +260,7 @@ SMOOTH, AUGMENT = LabelSmoothing(target=0.9), DiffAugment(policy=["color"])
         ([GP], Minimax(d_weight=1.0), NORMED, "batch norm"),
         ([SMOOTH], Wasserstein(d_weight=1.0), PLAIN, "no target"),
         ([AUGMENT], Minimax(d_weight=1.0), PLAIN, "points"),
+        ([Regularizer()], Minimax(d_weight=1.0), PLAIN, "must inherit from Penalty or View"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

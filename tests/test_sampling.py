@@ -178,7 +178,7 @@ def test_spherical_interpolation_keeps_the_length() -> None:
         (["mode=arithmetic", "n=4"], "takes a, b and c"),
         (["interpolation=linear"], "only mode=interpolate uses it"),
         (["mode=interpolate", "interpolation=cubic"], "use linear, spherical"),
-        (["a=[x]", "mode=arithmetic"], "a"),
+        (["a=[x]", "mode=arithmetic"], "a=[x]: must be a list of whole numbers"),
     ],
 )
 def test_mistakes_have_one_message(vanilla: Cli, arguments: list[str], words: str) -> None:

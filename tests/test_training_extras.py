@@ -115,6 +115,16 @@ def refused(config: dict[str, Any]) -> str | None:
     return None
 
 
+def makes_no_sense(network: str, loss: str, chosen: list[str]) -> bool:
+    """Penalties with batch norm, clipping with spectral norm, smoothing without a target."""
+    penalties = {"gradient_penalty", "r1", "r2"} & set(chosen)
+    return (
+        (bool(penalties) and network in ("dcgan", "cgan-conv"))
+        or ("weight_clipping" in chosen and network == "projection")
+        or ("label_smoothing" in chosen and loss in ("hinge", "wasserstein", "relativistic"))
+    )
+
+
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 @pytest.mark.parametrize("loss", groups()["loss"])
 @pytest.mark.parametrize("network", NETWORKS)
@@ -126,6 +136,7 @@ def test_all_pairs_train_or_are_refused_with_a_sentence(
         "data.image_size=16",
     )  # fmt: skip
     refusal = refused(config)
+    assert (refusal is not None) == makes_no_sense(network, loss, regularizer.split(","))
     if refusal is not None:
         assert refusal.startswith("regularizer")
         assert len(refusal) > 60
@@ -166,13 +177,30 @@ def test_penalties_are_lazy_and_logged_in_between() -> None:
     assert len({seen[0], seen[3], seen[6]}) == 3
 
 
+def test_a_lazy_penalty_weighs_as_much_as_an_eager_one() -> None:
+    still = ["model.discriminator.dropout=0", "model.discriminator.dropout_input=0"]
+    config = composed("regularizer=r1", "regularizer.r1.interval=3", "data.batch_size=8", *still)
+    session = build_session(config, load_data(config), CPU)
+    game, batch = session.game, next(session.batches)
+    position, losses = game.rng.get_state(), []
+    for moves in (0, 1, 2, 3):
+        game.rng.set_state(position)
+        game.moves["d"] = moves
+        losses.append(game.d_loss(batch)[0].item())
+    assert losses[1] == losses[2] < losses[0] == losses[3]
+    (first, _) = game._found_penalties["penalty/r1"]
+    assert losses[0] - losses[1] == pytest.approx(3 * 10.0 * first.item(), rel=1e-4)
+
+
 EXTRAS = [
     "regularizer=[diffaugment,instance_noise,r1]", "regularizer.r1.interval=3", "ema.decay=0.9",
     "accumulate=2", "max_grad_norm=1.0", "data.batch_size=20", "optimizer.lr_d=0.0004",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("model", [["model=dcgan"], ["model=cgan"]])
+@pytest.mark.parametrize(
+    "model", [["model=dcgan"], ["model=cgan", "model.spectral_norm=true", "sample_every=1"]]
+)
 def test_exact_resume_with_everything_on(cli: Cli, model: list[str]) -> None:
     base = [text for text in SETTINGS if "discriminator" not in text and "batch_size" not in text]
     base += [*model, "model.width=4", *EXTRAS]
@@ -211,6 +239,9 @@ def test_places_include_each_regularizer() -> None:
         (["loss=hinge", "regularizer=label_smoothing"], "Hinge has no target to smooth"),
         (["regularizer=[weight_clipping,r1]", "model=vanilla"], "Use one of them"),
         (["data=ring", "regularizer=diffaugment"], "the data are points"),
+        (["compile=true", "regularizer=r2"], "no second derivatives"),
+        (["model=cgan", "data=celeba"], "data.attribute"),
+        (["model=dcgan", "data.batch_size=4", "accumulate=4"], "one datum at a time"),
     ],
 )
 def test_bad_combinations_have_one_message(overrides: list[str], words: str) -> None:

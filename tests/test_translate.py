@@ -71,7 +71,7 @@ def test_unreadable_files_are_listed_and_the_rest_done(trained: Cli) -> None:
     result = translate(trained, "input=in", "output=out")
     assert result.code == 2
     assert "7 of 9 images" in result.out
-    for words in ("2 files could not be read", "in/notes.txt: not an image", "in/cut.jpg: damaged"):
+    for words in ("2 files could not be translated", "in/notes.txt: not an image", "in/cut.jpg: damaged"):
         assert words in result.err
     assert len(list(Path("out").rglob("*.*"))) == 7
 

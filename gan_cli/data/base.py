@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.augment import Augment
+from gan_cli.data.decode import UnusableImageError
 from gan_cli.density import GaussianMixture
 from gan_cli.errors import UserError
 from gan_cli.seeding import generator_for
@@ -119,8 +121,7 @@ class Dataset:
         """
         rows = torch.arange(min(n, len(self))) if self.rows is None else self.rows[:n]
         if isinstance(self.values, FileImages):
-            read = [self.values.read(self.values.paths[row]) for row in rows.tolist()]
-            values = torch.from_numpy(np.stack(read))
+            values = torch.from_numpy(np.stack(self._read_first(self.values, n)))
         else:
             values = self.values[rows]
         if self.spec.is_image:
@@ -128,6 +129,17 @@ class Dataset:
             top, left = (tall - height) // 2, (wide - width) // 2
             values = values[:, :, top : top + height, left : left + width]
         return self.to_range(values)
+
+    def _read_first(self, files: FileImages, n: int) -> list[np.ndarray]:
+        """The first n files that can be used; the others are told of when they are drawn."""
+        found: list[np.ndarray] = []
+        rows = range(len(files)) if self.rows is None else self.rows.tolist()
+        for row in rows:
+            with contextlib.suppress(UnusableImageError):
+                found.append(files.read(files.paths[row]))
+            if len(found) == n:
+                break
+        return found
 
     def fingerprint(self) -> str:
         """Hash of all values and labels, to notice data that changed between two sessions."""

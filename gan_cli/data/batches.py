@@ -42,6 +42,7 @@ class Batches(ABC, Iterator[Batch]):
         self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
     ) -> None:
         self.dataset, self.batch_size = dataset, batch_size
+        self.images_per_batch = batch_size
         self.seed, self.device = seed, device
         self.next_batch = 0
         self._on_unusable: Callable[[str], None] = lambda _: None
@@ -210,6 +211,7 @@ class PairBatches(Iterator[PairBatch]):
     def __init__(self, a: Batches, b: Batches) -> None:
         self.a, self.b = a, b
         self.batch_size = a.batch_size
+        self.images_per_batch = 2 * a.batch_size
 
     def __next__(self) -> PairBatch:
         return PairBatch(next(self.a).x, next(self.b).x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from gan_cli.data.base import Dataset, Progress
 from gan_cli.data.decode import Resize
@@ -35,7 +35,7 @@ class CelebA(ImageFolder):
         attribute: str | None,
         image_size: int | Sequence[int],
         load_size: int | Sequence[int] | None,
-        crop: Any,
+        crop: Literal["center", "random"],
         flip: bool,
         cache: bool,
         workers: int | None,

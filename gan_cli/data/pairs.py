@@ -26,7 +26,7 @@ from gan_cli.spec import DataSpec, PairSpec
 
 Preprocess = Literal["resize_and_crop", "resize", "crop", "scale_width", "none"]
 #: How each is done by `gan_cli.data.decode` and a crop.
-STEPS: dict[str, tuple[Resize, Literal["center", "random"]]] = {
+HOW: dict[str, tuple[Resize, Literal["center", "random"]]] = {
     "resize_and_crop": ("stretch", "random"),
     "resize": ("stretch", "center"),
     "crop": ("none", "random"),
@@ -99,7 +99,20 @@ class UnpairedFolders(DataSource):
         self._settings = {"flip": flip, "cache": cache, "workers": workers}
         self.load_size, self.pixel_range = load_size, tuple(pixel_range)
         self.channels = {"A": channels_a, "B": channels_b}
-        for domain in "AB":  # its constructor checks the values
+        larger = sides("load_size", load_size) if load_size is not None else (height + 1, width + 1)
+        require(
+            (channels_a in (1, 3), f"channels_a={channels_a}: 1 (gray) or 3 (RGB)"),
+            (channels_b in (1, 3), f"channels_b={channels_b}: 1 (gray) or 3 (RGB)"),
+            (
+                min(larger[0] - height, larger[1] - width) >= 0 and larger != (height, width),
+                f"load_size={load_size}: must be larger than image_size={image_size}",
+            ),
+            (
+                not download or public_name is not None,
+                "download=true: only a published pair can be fetched, like data=horse2zebra",
+            ),
+        )
+        for domain in "AB":  # its constructor checks the other values
             self.domain(domain, self.folders[domain], common=(height + 1, width + 1))
 
     def domain(
@@ -113,9 +126,9 @@ class UnpairedFolders(DataSource):
             common: a size that all its photos have, for preprocess=crop.
             plain: to look at: the same size, nothing random.
         """
-        how, crop = STEPS[self.preprocess]
+        how, crop = HOW[self.preprocess]
         if plain:
-            how, crop = ("stretch" if crop == "random" and how == "stretch" else "cover"), "center"
+            how, crop = ("stretch" if how == "stretch" else "cover"), "center"
         load_size = self.load_size
         if crop == "center":
             load_size = None
@@ -161,7 +174,7 @@ class UnpairedFolders(DataSource):
         Raises:
             UserError: one is missing.
         """
-        if self.public_name and not self.named and not (self.root / "trainA").is_dir():
+        if self.public_name and not self.named and not self.root.exists():
             self._fetch(self.public_name)
         missing = [domain for domain in "AB" if not self.folders[domain].is_dir()]
         if not missing:
@@ -246,8 +259,8 @@ def common_size(folder: Path) -> tuple[int, int]:
 
 
 #: Colours of domain B, as shares of full red, green and blue: dark blue strokes on pale yellow.
-STROKE, PAPER = (0.10, 0.20, 0.60), (1.00, 0.90, 0.60)
-TEST, PARTS = 397, 700  # digits in the paired test set; in each domain's training set
+STROKE, PAPER = (0.10, 0.20, 0.70), (1.00, 0.90, 0.50)
+TRAIN_DIGITS, TEST_DIGITS = 700, 397  # in each domain; in both looks
 
 
 def disguise(gray: Tensor) -> Tensor:
@@ -292,7 +305,7 @@ class DigitDomains(DataSource):
         assert whole.labels is not None
         gray = resize(whole.values, *self.size)
         order = torch.randperm(len(gray), generator=generator_for(0, "digit domains"))
-        in_a, in_b, in_test = order.split([PARTS, PARTS, TEST])
+        in_a, in_b, in_test = order.split([TRAIN_DIGITS, TRAIN_DIGITS, TEST_DIGITS])
 
         def part(rows: Tensor, images: Tensor, spec: DataSpec) -> Dataset:
             assert whole.labels is not None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.ema import Ema
-from gan_cli.losses import Loss
+from gan_cli.losses import Loss, log_odds_scalars
 from gan_cli.regularizers import (
     Critic,
     LabelSmoothing,
@@ -23,7 +23,7 @@ from gan_cli.regularizers import (
     WeightClipping,
 )
 from gan_cli.seeding import generator_for
-from gan_cli.spec import AnySpec, DataSpec
+from gan_cli.spec import AnySpec, DataSpec, PairSpec
 
 Scalars = dict[str, Tensor]
 AnyBatch = TypeVar("AnyBatch")
@@ -76,6 +76,8 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
                 loss.smooth(regularizer.target)
         #: The newest value of each penalty, logged until the next one is due.
         self.last_penalties: Scalars = {}
+        #: Values of this move, one for each part of the batch.
+        self._found_penalties: dict[str, list[Tensor]] = {}
         #: Finished moves of each player.
         self.moves = {"d": 0, "g": 0}
         #: The average of the generators' weights; None: not kept.
@@ -127,9 +129,16 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
 
     def see(self, x: Tensor) -> Tensor:
         """What discriminators see of data: with augmentation and noise, if configured."""
+        spec = self.spec.a if isinstance(self.spec, PairSpec) else self.spec
         for view in self.views:
-            x = view(x, step=self.moves["g"], generator=self.rng)
+            x = view(x, step=self.moves["g"], generator=self.rng, value_range=spec.value_range)
         return x
+
+    def describe(self, real: Tensor, fake: Tensor) -> Scalars:
+        """What to log of D's outputs (detached) on real and generated data."""
+        if self.loss.log_odds:
+            return log_odds_scalars(real, fake)
+        return {"score/real": real.mean(), "score/fake": fake.mean()}
 
     def due_penalties(
         self, critic: Critic, real: Tensor, fake: Tensor, *, suffix: str = ""
@@ -148,7 +157,8 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
                 # Second derivatives lose too much in 16 bits.
                 with torch.autocast(real.device.type, enabled=False):
                     found = penalty(critic, real, fake.detach().float(), generator=self.rng)
-                self.last_penalties[f"penalty/{penalty.name}{suffix}"] = found.detach()
+                key = f"penalty/{penalty.name}{suffix}"
+                self._found_penalties.setdefault(key, []).append(found.detach())
                 terms.append(penalty.weight * penalty.interval * found)
         return terms
 
@@ -165,14 +175,23 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         """The generators to draw samples with: the averaged ones, if kept."""
         return self.generators if self.average is None else self.average.module
 
-    def after_move(self, player: str) -> None:
-        """Count, clip and average, once `player` ("d" or "g") has moved."""
+    def after_move(self, player: str) -> Scalars:
+        """Count, clip and average, once `player` ("d" or "g") has moved.
+
+        Returns:
+            What to log of the whole move: the newest penalties.
+        """
         self.moves[player] += 1
         if player == "d":
             for clipping in self.clippings:
                 clipping.clip(self.discriminators)
-        elif self.average is not None:
+            for key, found in self._found_penalties.items():
+                self.last_penalties[key] = torch.stack(found).mean()
+            self._found_penalties.clear()
+            return dict(self.last_penalties)
+        if self.average is not None:
             self.average.update(self.generators)
+        return {}
 
     def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:
         """Start the game's random stream on `device` afresh."""

@@ -16,13 +16,14 @@ from torch.nn.functional import l1_loss
 
 from gan_cli.errors import require
 from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating
-from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.losses import Loss
 from gan_cli.regularizers import Regularizer
 from gan_cli.seeding import generator_for
 from gan_cli.spec import AnySpec, DataSpec, PairBatch, PairSpec
 
 Direction = Literal["a2b", "b2a"]
 DIRECTIONS: tuple[Direction, Direction] = ("a2b", "b2a")
+CHUNK = 16  # images translated at once
 COLUMNS = ("real A", "fake B", "rebuilt A", "real B", "fake A", "rebuilt B")
 
 
@@ -181,13 +182,7 @@ class CycleGAN(Game[PairBatch]):
                 found.setdefault(key, []).append(value)
         loss = losses[0] + losses[1]
         means = {key: torch.stack(values).mean() for key, values in found.items()}
-        return loss, {"loss/d": loss.detach(), **means, **scalars, **self.last_penalties}
-
-    def describe(self, real: Tensor, fake: Tensor) -> Scalars:
-        """What one D thinks of real and fake."""
-        if self.loss.log_odds:
-            return log_odds_scalars(real, fake)
-        return {"score/real": real.mean(), "score/fake": fake.mean()}
+        return loss, {"loss/d": loss.detach(), **means, **scalars}
 
     def g_loss(self, batch: PairBatch) -> tuple[Tensor, Scalars]:
         """L_GAN(G, D_B) + L_GAN(F, D_A) + weighted cycle and identity terms (equation 3)."""
@@ -239,6 +234,36 @@ class CycleGAN(Game[PairBatch]):
         device = self.rng.device
         self._made = [(a.to(device), b.to(device)) for a, b in state["made"]]
 
+    def check_shapes(self) -> None:
+        """Translate one image each way and judge it, as a user's own networks may not fit.
+
+        Raises:
+            ValueError: a translation is not of the other domain's shape, or D fails on it.
+        """
+        a, b = (x.new_zeros(1, *x.shape[1:]) for x in (self.fixed_a, self.fixed_b))
+        with evaluating(self), torch.random.fork_rng(devices=[]):
+            for domain, x in (("b", self.generator["a2b"](a)), ("a", self.generator["b2a"](b))):
+                shape = (self.spec.a if domain == "a" else self.spec.b).shape
+                if x.shape != (1, *shape):
+                    raise ValueError(
+                        f"generator: makes {tuple(x.shape)}, but domain {domain.upper()} needs "
+                        f"{(1, *shape)}"
+                    )
+                logits = self.discriminator[domain](x)
+                if logits.shape[:1] != (1,):
+                    raise ValueError(
+                        f"discriminator: gives {tuple(logits.shape)} for one image, but logits "
+                        "are (1, ...)"
+                    )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # The run's examples are those of its first session, though the folders may have changed.
+        for name in ("fixed_a", "fixed_b"):
+            stored, own = state_dict.get(prefix + name), getattr(self, name)
+            if isinstance(stored, Tensor) and stored.shape[1:] == own.shape[1:]:
+                setattr(self, name, torch.empty_like(stored, device=own.device))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def fix_preview(self, *, seed: int, examples: tuple[Tensor, Tensor] | None) -> None:  # noqa: ARG002
         """Keep images of both domains to translate again and again."""
         a, b = examples or (torch.empty(0, *self.spec.a.shape), torch.empty(0, *self.spec.b.shape))
@@ -253,15 +278,13 @@ class CycleGAN(Game[PairBatch]):
         channels = max(self.spec.a.shape[0], self.spec.b.shape[0])
 
         def shown(x: Tensor, spec: DataSpec) -> Tensor:
-            assert spec.value_range is not None
-            low, high = spec.value_range
-            return ((x - low) / (high - low)).expand(-1, channels, -1, -1)
+            return spec.to_unit(x).expand(-1, channels, -1, -1)
 
-        columns = [shown(x, self.spec.a) for x in (a, fake_a, a_again)]
-        of_b = [shown(x, self.spec.b) for x in (b, fake_b, b_again)]
-        real_a, made_a, again_a = columns
-        real_b, made_b, again_b = of_b
-        rows = torch.stack([real_a, made_b, again_a, real_b, made_a, again_b], dim=1)
+        in_a, in_b = self.spec.a, self.spec.b
+        columns = (
+            (a, in_a), (fake_b, in_b), (a_again, in_a), (b, in_b), (fake_a, in_a), (b_again, in_b),
+        )  # fmt: skip
+        rows = torch.stack([shown(x, spec) for x, spec in columns], dim=1)
         spec = DataSpec((channels, *self.spec.a.shape[1:]), (0.0, 1.0))
         samples = rows.flatten(0, 1)
         return Preview(samples, spec, columns=len(COLUMNS), captions=COLUMNS * len(a))
@@ -281,6 +304,3 @@ class CycleGAN(Game[PairBatch]):
                 target = self.spec.b if direction == "a2b" else self.spec.a
                 return x.new_empty(0, *target.shape)
             return torch.cat([network(part).float() for part in x.split(CHUNK)])
-
-
-CHUNK = 16  # images translated at once

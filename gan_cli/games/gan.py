@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating
-from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.losses import Loss
 from gan_cli.noise import Noise
 from gan_cli.regularizers import Regularizer
 from gan_cli.seeding import generator_for
@@ -82,12 +82,8 @@ class GAN(Game[Batch]):
         further, scalars = self.further_terms(batch, real)
         penalties = self.due_penalties(lambda x: self.judge(x, batch.labels), batch.x, fake_x)
         loss = sum([*further, *penalties], start=self.loss.d(real, fake))
-        real, fake = real.detach(), fake.detach()
-        if self.loss.log_odds:
-            scalars |= log_odds_scalars(real, fake)
-        else:
-            scalars |= {"score/real": real.mean(), "score/fake": fake.mean()}
-        return loss, {"loss/d": loss.detach(), **scalars, **self.last_penalties}
+        scalars |= self.describe(real.detach(), fake.detach())
+        return loss, {"loss/d": loss.detach(), **scalars}
 
     def further_terms(
         self,
@@ -159,9 +155,7 @@ class GAN(Game[Batch]):
             z: (n, dim), on the model's device.
             labels: (n,), likewise, for conditional models.
         """
-        generator = self.generators_in_use
-        parts = [None] * len(z) if labels is None else labels.split(CHUNK)
+        generator, parts = self.generators_in_use, z.split(CHUNK)
+        of_parts = [None] * len(parts) if labels is None else labels.split(CHUNK)
         with evaluating(generator):
-            return torch.cat(
-                [generator(part, y) for part, y in zip(z.split(CHUNK), parts, strict=False)]
-            )
+            return torch.cat([generator(*part) for part in zip(parts, of_parts, strict=True)])

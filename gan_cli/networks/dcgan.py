@@ -54,23 +54,27 @@ def halvings(shape: tuple[int, ...]) -> int:
 
 
 def nearest_sizes(height: int, width: int, *, most: int = 4096) -> list[str]:
-    """The largest size below and the smallest above that `halvings` allows, as one types them."""
+    """The largest sizes below and the smallest above that `halvings` allows, as one types them."""
     short, long = sorted((height, width))
+    found: list[str] = []
     bases = [b << n for n in range(1, 11) for b in range(SMALLEST, LARGEST + 1) if b << n <= most]
-    found = []
     for side in (max((b for b in bases if b <= short), default=None),
                  min((b for b in bases if b >= short), default=None)):  # fmt: skip
         if side is None:
             continue
         count = halvings((1, side, side))
-        other = side if short == long else max(side, round(long / 2**count) << count)
-        pair = (side, other) if height <= width else (other, side)
-        found.append(f"[{pair[0]},{pair[1]}]" if pair[0] != pair[1] else str(side))
+        others = {side} if short == long else {long >> count << count, -(-long >> count) << count}
+        for other in sorted(max(side, other) for other in others):
+            pair = (side, other) if height <= width else (other, side)
+            found.append(f"[{pair[0]},{pair[1]}]" if pair[0] != pair[1] else str(side))
     return list(dict.fromkeys(found))
 
 
 def normalisation(norm: Norm, channels: int, *, affine: bool, vector: bool = False) -> nn.Module:
-    """The layer that `norm` names, for images or for vectors."""
+    """The layer that `norm` names, for images or for vectors.
+
+    Vectors have no pixels for instance norm to average over, so layer norm takes its place there.
+    """
     if norm == "none":
         return nn.Identity()
     if norm == "batch":
@@ -136,8 +140,8 @@ def require_labels(labels: str, spec: DataSpec) -> None:
     """
     if labels != "none" and not spec.classes:
         raise ValueError(
-            "data: have no labels to condition on. Use data with classes (for data=image_folder: "
-            "one sub-folder for each), or model=dcgan or vanilla"
+            "data: have no labels to condition on. Use data with classes (data=image_folder: one "
+            "sub-folder for each; data=celeba: data.attribute), or model=dcgan or vanilla"
         )
 
 
@@ -220,6 +224,7 @@ class Generator(nn.Module):
         self.labels = Labels(classes) if classes else None
         # One pixel's transposed convolution to the whole base, written as the product it is.
         self.project = nn.Linear(inputs + classes, widths[0] * area, bias=bias)
+        # Batch norm by channel; the authors' MNIST code normalises each unit here.
         self.first = Layer(
             nn.Identity(),
             normalisation(norm, widths[0], affine=norm_affine),

@@ -23,9 +23,19 @@ def first_filters(network: nn.Module, spec: DataSpec) -> Tensor | None:
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
             fits = part.in_channels >= spec.shape[0]  # further channels hold labels
-            return part.weight.detach()[:, : spec.shape[0]].cpu() if fits else None
+            return read_weight(part)[:, : spec.shape[0]] if fits else None
         if isinstance(part, nn.Linear):
             fits = part.in_features >= spec.size
-            weight = part.weight.detach()[:, : spec.size].cpu()
-            return weight.view(-1, *spec.shape) if fits else None
+            return read_weight(part)[:, : spec.size].view(-1, *spec.shape) if fits else None
     return None
+
+
+def read_weight(layer: nn.Module) -> Tensor:
+    """A layer's weight on the CPU; in evaluation mode, or spectral norm would take a step."""
+    mode = layer.training
+    layer.eval()
+    weight = layer.get_parameter("weight") if "weight" in layer._parameters else layer.weight
+    assert isinstance(weight, Tensor)
+    weight = weight.detach().cpu().clone()
+    layer.train(mode)
+    return weight

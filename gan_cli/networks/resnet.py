@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from gan_cli.errors import require
-from gan_cli.networks.dcgan import INIT_STD, bound_weights
+from gan_cli.networks.dcgan import MOST_WIDTHS, bound_weights, initialise
 from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
 from gan_cli.spec import DataSpec
 
 MULTIPLE, SMALLEST = 4, 8  # sides: halved twice, and large enough to be reflected
 LARGE = 256  # pixels of the longer side from which on the paper uses 9 blocks
-MOST_WIDTHS = 8  # D's channels double up to this multiple of `width`
 
 Norm = Literal["instance", "none"]
 
@@ -27,16 +25,6 @@ Norm = Literal["instance", "none"]
 def normalisation(norm: Norm, channels: int) -> nn.Module:
     """Instance norm without learned scale and shift, or nothing."""
     return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
-
-
-@torch.no_grad()
-def initialise(network: nn.Module) -> None:
-    """Weights N(0, 0.02), biases 0."""
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(part.weight, 0.0, INIT_STD)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
 
 
 class Residual(nn.Module):
