@@ -123,6 +123,8 @@ def resolve(target: object, place: Place, *, trusted: bool) -> type:
     if not (inspect.isclass(found) and issubclass(found, place.base)):
         kind = f"{place.base.__module__}.{place.base.__name__}"
         raise ValueError(f"_target_={path}: must be a class that inherits from {kind}")
+    if inspect.isabstract(found):
+        raise ValueError(f"_target_={path}: is abstract; name a class that inherits from it")
     if not trusted and not in_packages(found.__module__):
         raise ValueError(f"_target_={path}: is defined in {found.__module__}, outside gan_cli")
     return found
@@ -178,7 +180,10 @@ def prefix(key: str, error: Exception) -> str:
             return line
         return f"{key}.{line}" if "=" in line.split(" ", maxsplit=1)[0] else f"{key}: {line}"
 
-    return "\n".join(map(whole, (str(error) or type(error).__name__).splitlines()))
+    lines = (str(error) or type(error).__name__).splitlines()
+    if isinstance(error, TypeError):  # torch adds its own stack
+        lines = lines[:1]
+    return "\n".join(map(whole, lines))
 
 
 def foreign_targets(config: Node) -> list[str]:

@@ -317,6 +317,8 @@ def check_game(
                 target(**wanted(target, supplied), **node)
         except (ValueError, TypeError) as error:
             problems.extend(prefix("model", error).splitlines())
+        except (RuntimeError, OverflowError) as error:
+            problems.append(f"model: too large to be built ({str(error).splitlines()[0]})")
 
 
 def check_optimizer(config: Node, problems: list[str]) -> None:
@@ -342,6 +344,10 @@ def meaning_notes(
             "loss=wasserstein: nothing bounds D's slope, so its scores will run away. Add "
             "regularizer=gradient_penalty (with model.discriminator.norm=layer for dcgan and cgan) "
             "or weight_clipping."
+        )
+    if "model.backbone" in given:
+        notes.append(
+            "++model.backbone names the networks without exchanging them: write model.backbone=..."
         )
     if "noise" not in inspect.signature(made["model"]).parameters:
         unused = [key for key in given if key.split(".")[0] == "noise"]

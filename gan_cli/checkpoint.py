@@ -86,7 +86,9 @@ def read(path: Path) -> dict[str, Any]:
     except UNREADABLE as error:
         raise UserError(f"{path}: damaged, or not a checkpoint ({_first_line(error)}).") from error
     needed = {"format", "step", "config", "spec", "environment", "session"}
-    if not isinstance(state, dict) or not needed <= state.keys():
+    step = state.get("step") if isinstance(state, dict) else None
+    counted = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 2**63
+    if not isinstance(state, dict) or not needed <= state.keys() or not counted:
         raise UserError(f"{path}: not a checkpoint of gan-train.")
     if state["format"] != FORMAT:
         raise UserError(

@@ -66,6 +66,8 @@ class App:
             if is_composition_error(error):
                 message = explain.explain(self.config, error, arguments)
                 return report(self.name, message, 2, debug=debug)
+            if isinstance(error, OSError) and error.filename is not None:
+                return report(self.name, f"{error.filename}: {error.strerror}.", 2, debug=debug)
             raise
 
     def _compose_and_run(self) -> int:
@@ -160,7 +162,12 @@ def is_composition_error(error: Exception) -> bool:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    return isinstance(error, HydraException | OmegaConfBaseException | YAMLError)
+    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
+        return True
+    trace = error.__traceback__  # some odd overrides make Hydra itself stumble
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("hydra.")
 
 
 def is_out_of_memory(error: Exception) -> bool:

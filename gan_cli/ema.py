@@ -58,4 +58,4 @@ class Ema(nn.Module):
 
     def set_extra_state(self, state: int) -> None:
         """Go on counting."""
-        self.updates = state
+        self.updates = int(state)

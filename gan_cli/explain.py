@@ -49,10 +49,19 @@ def refuse_empty_groups(arguments: list[str]) -> None:
     Raises:
         UserError: a group that every run needs is left without an option.
     """
+    seen: dict[str, str] = {}
     for text in arguments:
         key, equals, value = text.partition("=")
         options = groups().get(key, [])
-        if equals and options and key != "experiment" and value in ("", "null"):
+        if not equals or not options:
+            continue
+        if key in seen:
+            both = f" Write regularizer=[{seen[key]},{value}]" if key == "regularizer" else ""
+            raise UserError(f"{key}={seen[key]} {text}: is given twice.{both}")
+        seen[key] = value
+        if key == "regularizer" and value in ("", "null"):
+            raise UserError(f"{text}: write regularizer=[] for none")
+        if key != "experiment" and value in ("", "null"):
             raise UserError(f"{text}: is needed. Choose one of: {', '.join(options)}")
 
 
@@ -91,7 +100,7 @@ def explain_group(text: str, error: str, options: dict[str, list[str]]) -> str |
         return None
     if key.startswith("+"):
         return f"{text}: the group is there already. Drop the +: {group}={value}"
-    for option in value.split(","):
+    for option in value.strip("[]").split(","):
         if option not in options[group] and f"{group}/{option}" in error:
             return f"{group}={option}: no such option. {choices(option, options[group])}"
     return None

@@ -8,6 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def find_files(root: Path) -> list[Path]:
+    """All files below a folder but hidden ones, sorted, with links followed but never in circles.
+
+    Links that lead nowhere are among them, to be named when they are read; pipes, sockets and
+    devices are not, as reading them may wait for ever.
+    """
+    found, visited = [], set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(folder) / name for name in sorted(names) if not name.startswith(".")]
+        found += [path for path in paths if path.is_file() or not path.exists()]
+    return found
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its place when the block ends without error.

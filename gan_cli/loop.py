@@ -192,6 +192,7 @@ class Session:
 
         Raises:
             RuntimeError: the networks are not those of the state.
+            ValueError: a number in it makes no sense.
         """
         self.game.load_state_dict(state["game"])
         for key, optimizer in self.optimizers.items():
@@ -200,6 +201,8 @@ class Session:
         self.batches.load_state_dict(state["batches"])
         restore_global_streams(state["streams"], self.device)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        if self.step < 0 or not 0 <= self.seconds < 1e12:
+            raise ValueError(f"step={self.step}, seconds={self.seconds}")
         self._since = time.monotonic()
 
     def elapsed(self) -> float:

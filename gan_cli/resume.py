@@ -144,6 +144,11 @@ def typed(config: object, source: Path) -> Config:
         reason = str(error).splitlines()[0]
         raise UserError(f"{source}: the config in it cannot be used ({reason}).") from error
     assert isinstance(whole, dict)
+    if any(
+        isinstance(value, str) and "${" in value
+        for value in flatten({str(k): v for k, v in whole.items()}).values()
+    ):
+        raise UserError(f"{source}: the config in it refers to other values, and is not resolved.")
     missing = [f.name for f in fields(TrainConfig) if whole.get(f.name) == "???"]
     if missing:
         raise UserError(f"{source}: the config in it lacks {', '.join(missing)}.")

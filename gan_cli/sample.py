@@ -172,6 +172,9 @@ def run(config: dict[str, Any]) -> int:
     except ValueError as error:
         raise UserError(str(error)) from error
     mode = config["mode"]
+    asked = config["labels"]
+    if isinstance(asked, list) and mode != "arithmetic" and request.n < len(asked):
+        raise UserError(f"n={request.n}: is fewer than the {len(asked)} labels asked for")
     if mode != "grid" and not request.spec.is_image:
         raise UserError(f"mode={mode}: the run's data are points. Use mode=grid.")
     default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{config['seed']}"
@@ -200,8 +203,8 @@ def check(config: dict[str, Any]) -> None:
     problems = choice_problems("mode", mode, MODES)
     if kind is not None:
         problems += choice_problems("interpolation", kind, INTERPOLATIONS)
-    if config["n"] is not None and config["n"] < 1:
-        problems.append(f"n={config['n']}: must be at least 1")
+    if config["n"] is not None and not 1 <= config["n"] <= MOST_INDEX:
+        problems.append(f"n={config['n']}: must lie between 1 and {MOST_INDEX}")
     if config["n"] is not None and mode == "arithmetic":
         problems.append(f"n={config['n']}: mode=arithmetic takes a, b and c instead")
     if kind is not None and mode in MODES and mode != "interpolate":

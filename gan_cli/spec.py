@@ -81,10 +81,33 @@ AnySpec = DataSpec | PairSpec
 
 
 def spec_from(stored: Mapping[str, Any]) -> AnySpec:
-    """A spec from what `dataclasses.asdict` made of it."""
+    """A spec from what `dataclasses.asdict` made of it, held in a file that may be hostile.
+
+    Raises:
+        ValueError: it describes no data; class names that are paths count as none.
+    """
     if "a" in stored:
-        return PairSpec(DataSpec(**stored["a"]), DataSpec(**stored["b"]))
-    return DataSpec(**stored)
+        return PairSpec(*(checked(DataSpec(**stored[domain])) for domain in ("a", "b")))
+    return checked(DataSpec(**stored))
+
+
+def checked(spec: DataSpec) -> DataSpec:
+    """A spec whose values are what they must be.
+
+    Raises:
+        ValueError: they are not.
+    """
+    names = spec.class_names
+    plain = all(
+        isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+        for name in names
+    )
+    counted = len(names) in (0, spec.classes) and len(set(names)) == len(names)
+    sizes = all(isinstance(side, int) and side > 0 for side in spec.shape)
+    ranges = ((-1.0, 1.0), (0.0, 1.0)) if spec.is_image else (None,)
+    if not (plain and counted and sizes and spec.value_range in ranges):
+        raise ValueError("the description of its data makes no sense")
+    return spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def take_up(start: Start, session: Session) -> None:
         path, state, messages = rundir.read_checkpoint(source, key="init_from")
         try:
             session.game.load_networks(state["session"]["game"])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"init_from={source}: its networks are not those of this config:\n  {error}"
             ) from error

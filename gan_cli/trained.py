@@ -168,9 +168,13 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
     config = typed(state["config"], path)
     vet_targets(config, trusted=trust_checkpoint)
     try:
+        place = resolve_device(str(device))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    try:
         spec = spec_from(state["spec"])
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are theirs
-            game = build_game(config, spec, resolve_device(device))
+            game = build_game(config, spec, place)
         game.load_networks(state["session"]["game"])
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -17,7 +17,7 @@ from gan_cli.cli import is_out_of_memory
 from gan_cli.data.decode import UnusableImageError, open_image
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems
-from gan_cli.files import replacing
+from gan_cli.files import find_files, replacing
 from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
 from gan_cli.networks.resnet import MULTIPLE, SMALLEST
 from gan_cli.pictures import to_bytes
@@ -101,7 +101,7 @@ def run(config: dict[str, Any]) -> int:
     """
     check(config)
     source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
-    files = find_files(source, output)
+    files = inputs(source, output)
     with warnings.catch_warnings(record=True) as passed_over:
         warnings.simplefilter("always", CheckpointWarning)
         model = load_run(
@@ -114,9 +114,9 @@ def run(config: dict[str, Any]) -> int:
         name = model.config["model"]["name"]
         raise UserError(f"run={config['run']}: model={name} does not translate. Use gan-sample.")
     translator = Translator(model, config["direction"], config["side_by_side"])
-    root = source if source.is_dir() else source.parent
+    targets = place(files, source if source.is_dir() else source.parent, output)
     failed, progress = [], LoadingBar()
-    for done, file in enumerate(files, start=1):
+    for done, (file, target) in enumerate(targets.items(), start=1):
         try:
             image = translator(open_image(file))
         except UnusableImageError as error:
@@ -126,7 +126,11 @@ def run(config: dict[str, Any]) -> int:
                 raise
             failed.append(f"{file}: too large for the memory at hand")
         else:
-            save(image, output / target_name(file.relative_to(root)))
+            try:
+                save(image, target)
+            except (OSError, ValueError, KeyError) as error:
+                reason = getattr(error, "strerror", None) or error
+                failed.append(f"{file}: {target} cannot be written ({reason})")
         progress("translated", done, len(files))
     count = len(files) - len(failed)
     terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {output}/")
@@ -142,7 +146,9 @@ def check(config: dict[str, Any]) -> None:
     Raises:
         UserError: one message with all of them.
     """
-    problems = []
+    problems = [f"{key}='': name a path" for key in ("input", "output") if not config[key]]
+    if problems:
+        raise UserError(list_problems(problems))
     if config["direction"] not in DIRECTIONS:
         problems.append(f"direction={config['direction']}: use a2b or b2a")
     source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
@@ -161,7 +167,7 @@ def check(config: dict[str, Any]) -> None:
         raise UserError(list_problems(problems))
 
 
-def find_files(source: Path, output: Path) -> list[Path]:
+def inputs(source: Path, output: Path) -> list[Path]:
     """All files below a folder but hidden ones and earlier output; or the one file.
 
     Raises:
@@ -172,11 +178,7 @@ def find_files(source: Path, output: Path) -> list[Path]:
     out, inside = output.resolve(), output.resolve() != source.resolve()
     inside = inside and output.resolve().is_relative_to(source.resolve())
     files = [
-        path
-        for path in sorted(source.rglob("*"))
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-        and not (inside and path.resolve().is_relative_to(out))
+        path for path in find_files(source) if not (inside and path.resolve().is_relative_to(out))
     ]
     if not files:
         raise UserError(f"input={source}: no files in it")
@@ -188,11 +190,33 @@ def target_name(name: Path) -> Path:
     return name if name.suffix.lower() in KEPT else name.with_name(name.name + ".png")
 
 
+def place(files: list[Path], root: Path, output: Path) -> dict[Path, Path]:
+    """Where each translation goes.
+
+    Raises:
+        UserError: two would go to one place, or one over an input.
+    """
+    targets = {file: output / target_name(file.relative_to(root)) for file in files}
+    sources = {file.resolve() for file in files}
+    taken: dict[Path, Path] = {}
+    for file, target in targets.items():
+        if target.resolve() in sources:
+            raise UserError(f"output={output}: {target} is an input, and would be overwritten")
+        if target in taken:
+            raise UserError(
+                f"output={output}: {taken[target]} and {file} would both be written to {target}. "
+                "Rename one of them"
+            )
+        taken[target] = file
+    return targets
+
+
 def save(image: Image.Image, path: Path) -> None:
     """Write an image in the format that its name says, whole or not at all.
 
     Raises:
-        UserError: it could not be written.
+        OSError: it could not be written.
+        ValueError: the format cannot hold it.
     """
     suffix = path.suffix.lower()
     if suffix in WITHOUT_ALPHA and image.mode in ("RGBA", "LA"):
@@ -200,10 +224,6 @@ def save(image: Image.Image, path: Path) -> None:
     if suffix == ".webp" and image.mode == "LA":
         image = image.convert("RGBA")
     quality = {"quality": QUALITY} if suffix in (".jpg", ".jpeg", ".webp") else {}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            image.save(temporary, format=Image.registered_extensions()[suffix], **quality)
-    except (OSError, ValueError, KeyError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be written ({reason}).") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        image.save(temporary, format=Image.registered_extensions()[suffix], **quality)

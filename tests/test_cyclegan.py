@@ -1,5 +1,6 @@
 """CycleGAN: every term against the paper's formulas, networks, pool, resume, pairs of domains."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from gan_cli import checkpoint
 from gan_cli.build import load_data, make
 from gan_cli.check import check
 from gan_cli.data.base import PairDataset
@@ -480,6 +482,38 @@ def test_examples_stay_those_of_the_first_session(pair: Path, cli: Cli) -> None:
         (pair / name).rename(pair / f"no {name}")
     result = cli("resume=outputs/m", "steps=4")
     assert result.code == 0, result.err
+
+
+def test_odd_files_in_folders(pair: Path, cli: Cli) -> None:
+    folder = pair / "trainA"
+    (folder / "nowhere.png").symlink_to(pair / "gone.png")
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe.png")
+    small = ["data.image_size=16", "data.preprocess=resize", "model.discriminator.layers=1"]
+    result = cli(*SMALL, "data=unpaired_folders", f"data.root='{pair}'", *small, "steps=1")
+    assert result.code == 0, result.err
+    assert "nowhere.png" in result.out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"made": [[torch.zeros(1), torch.zeros(1)]]},
+        {"moves": {"d": -5, "g": 0}},
+        {"penalties": {"x": torch.zeros(3)}},
+        {"made": 3},
+    ],
+)
+def test_hostile_states_are_refused(cli: Cli, change: dict[str, Any]) -> None:
+    small = ["data.image_size=16", "model.discriminator.layers=1"]
+    assert cli(*SMALL, *small, "steps=1", "name=m").code == 0
+    path = Path("outputs/m/checkpoints/step_00000001.pt")
+    state = checkpoint.read(path)
+    state["session"]["game"]["_extra_state"] |= change
+    torch.save(state, path)
+    result = cli("resume=outputs/m", "steps=2")
+    assert result.code == 2
+    assert "does not fit its own config" in result.err
 
 
 def wide(config: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli import commands, load
+from gan_cli import checkpoint, commands, load
 from gan_cli.noise import Normal, Spherical, interpolate
 from gan_cli.pictures import CAPTION_HEIGHT, SHORT_SIDE
 from tests.conftest import Cli, Result
@@ -173,6 +173,7 @@ def test_spherical_interpolation_keeps_the_length() -> None:
         (["labels=3"], "model=vanilla takes none"),
         (["labels=[]"], "give one label"),
         (["n=0"], "n=0"),
+        (["n=100000000000"], "must lie between 1 and"),
         (["a=[1]"], "only mode=arithmetic uses it"),
         (["mode=arithmetic", "a=[-1]"], "numbers of samples"),
         (["mode=arithmetic", "n=4"], "takes a, b and c"),
@@ -217,3 +218,15 @@ def test_backbones(cli: Cli) -> None:
     assert cli(*TINY, "-m", "model=cgan", "model.backbone=mlp,conv", "name=s").code == 0
     jobs = {path.name for path in Path("outputs/s").iterdir() if path.is_dir()}
     assert jobs == {"model.backbone-mlp", "model.backbone-conv"}
+
+
+def test_class_names_from_a_file_are_no_paths(cgan: Cli) -> None:
+    path = Path("outputs/c/checkpoints/step_00000002.pt")
+    for names in ([f"../evil{i}" for i in range(10)], ["/tmp/x"] * 10, ["a"], [3] * 10):
+        state = checkpoint.read(path)
+        state["spec"]["class_names"] = tuple(names)
+        torch.save(state, "hostile.pt")
+        result = cgan("run=hostile.pt", "mode=images", "out=x", app=commands.SAMPLE)
+        assert result.code == 2
+        assert "does not fit its own config" in result.err
+        assert not list(Path().rglob("*evil*"))

@@ -71,9 +71,42 @@ def test_unreadable_files_are_listed_and_the_rest_done(trained: Cli) -> None:
     result = translate(trained, "input=in", "output=out")
     assert result.code == 2
     assert "7 of 9 images" in result.out
-    for words in ("2 files could not be translated", "in/notes.txt: not an image", "in/cut.jpg: damaged"):
+    for words in (
+        "2 files could not be translated",
+        "in/notes.txt: not an image",
+        "in/cut.jpg: damaged",
+    ):
         assert words in result.err
     assert len(list(Path("out").rglob("*.*"))) == 7
+
+
+def test_nothing_is_overwritten(trained: Cli) -> None:
+    Path("in").mkdir()
+    Path("links").mkdir()
+    for name in ("a.gif", "a.gif.png"):
+        Image.fromarray(picture(16, 16, 3)).save(f"in/{name}")
+    Path("links/a.gif.png").symlink_to(Path("in/a.gif.png").resolve())
+    before = Path("in/a.gif.png").read_bytes()
+    for arguments, words in (
+        (["input=in", "output=out"], "would both be written to"),
+        (["input=links", "output=in"], "is an input, and would be overwritten"),
+        (["input=''", "output=out"], "input='': name a path"),
+    ):
+        result = translate(trained, *arguments)
+        assert result.code == 2
+        assert words in result.err, result.err
+    assert Path("in/a.gif.png").read_bytes() == before
+
+
+def test_what_a_format_cannot_hold_is_listed(trained: Cli) -> None:
+    Path("in").mkdir()
+    Image.fromarray(picture(8, 9000, 3)).save("in/long.jpg")
+    Path("in/long.jpg").rename("in/long.webp")  # 2 x 9,000 is more than WebP has
+    Image.fromarray(picture(8, 8, 3)).save("in/small.png")
+    result = translate(trained, "input=in", "output=out", "side_by_side=true")
+    assert result.code == 2
+    assert "in/long.webp: out/long.webp cannot be written" in result.err
+    assert Path("out/small.png").is_file()
 
 
 def test_one_file_is_translated_as_from_python(trained: Cli) -> None:

@@ -94,8 +94,15 @@ class Batches(ABC, Iterator[Batch]):
         return {"next_batch": self.next_batch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state_dict` was taken."""
-        self.next_batch = state["next_batch"]
+        """Go on where `state_dict` was taken.
+
+        Raises:
+            ValueError: there is no such batch.
+        """
+        number = state["next_batch"]
+        if not isinstance(number, int) or not 0 <= number < 2**63:
+            raise ValueError(f"next_batch={number}")
+        self.next_batch = number
 
 
 class MemoryBatches(Batches):

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from gan_cli.data.decode import Resize, UnusableImageError, decode
 from gan_cli.errors import UserError
+from gan_cli.files import find_files
 
 VERSION = 1  # of the cache's layout and of how files are decoded
 CHUNK = 256  # files decoded between two moves of the progress bar
@@ -99,12 +100,12 @@ class Listing:
         digest = hashlib.blake2b(digest_size=12)
         digest.update(repr((VERSION, str(self.root.resolve()), shape)).encode())
         for name in self.files:
-            status = (self.root / name).stat()
-            digest.update(
-                f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(
-                    "utf-8", "surrogateescape"
-                )
-            )
+            try:
+                status = (self.root / name).stat()
+                version = f"{status.st_size}\0{status.st_mtime_ns}"
+            except OSError:
+                version = "a link that leads nowhere"
+            digest.update(f"{name}\0{version}\0".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
@@ -116,11 +117,7 @@ def list_files(root: Path) -> Listing:
     """
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder.\n{tree_found(root)}\n{TREE_EXPECTED}")
-    files = []
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        place = Path(folder).relative_to(root)
-        files += [str(place / name) for name in sorted(names) if not name.startswith(".")]
+    files = [str(path.relative_to(root)) for path in find_files(root)]
     if not files:
         raise UserError(f"data.root={root}: no files.\n{tree_found(root)}\n{TREE_EXPECTED}")
     tops = [Path(name).parts[0] for name in files]

@@ -73,6 +73,8 @@ class UnpairedFolders(DataSource):
         crops = preprocess == "resize_and_crop"
         require(
             (bool(root), "root='': give the folder that holds the folders"),
+            (a != "", "a='': name a folder, or null for trainA"),
+            (b != "", "b='': name a folder, or null for trainB"),
             (
                 (a is None) == (b is None),
                 "a and b: give both folders, or none for trainA and trainB",
@@ -227,7 +229,11 @@ class UnpairedFolders(DataSource):
                 f"data.preprocess=crop: {folder} holds photos of {common[0]}x{common[1]} pixels, "
                 f"smaller than data.image_size={list(self.size)}. Use resize or resize_and_crop."
             )
-        loaded = self.domain(domain, folder, common=common).load(seed=seed, progress=progress)
+        try:
+            loaded = self.domain(domain, folder, common=common).load(seed=seed, progress=progress)
+        except UserError as error:  # of one folder, by the key of another place
+            key = f"data.{domain.lower()}={folder}" if self.named else f"{folder}"
+            raise UserError(str(error).replace(f"data.root={folder}", key)) from error
         spec = self.spec.a if domain == "A" else self.spec.b
         # Sub-folders of a domain are no classes here.
         return replace(loaded, labels=None, spec=spec)
@@ -236,12 +242,15 @@ class UnpairedFolders(DataSource):
         folders = {domain: self.root / f"test{domain}" for domain in "AB"}
         if self.named or not all(folder.is_dir() for folder in folders.values()):
             return None
-        a, b = (
-            self.domain(domain, folder, common=self.size, plain=True).load(
-                seed=seed, progress=progress
+        try:
+            a, b = (
+                self.domain(domain, folder, common=self.size, plain=True).load(
+                    seed=seed, progress=progress
+                )
+                for domain, folder in folders.items()
             )
-            for domain, folder in folders.items()
-        )
+        except UserError:  # nothing to look at there: training photos do as well
+            return None
         return a, b
 
 

@@ -213,7 +213,10 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         """
         self.moves = {player: int(state["moves"][player]) for player in ("d", "g")}
         device = self.rng.device
-        self.last_penalties = {key: value.to(device) for key, value in state["penalties"].items()}
+        penalties = {str(key): value.to(device) for key, value in state["penalties"].items()}
+        if min(self.moves.values()) < 0 or any(value.dim() for value in penalties.values()):
+            raise ValueError("moves or penalties are not numbers")
+        self.last_penalties = penalties
         if state["device"] == device.type:
             self.rng.set_state(state["rng"].cpu())
         else:

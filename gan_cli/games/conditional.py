@@ -46,6 +46,13 @@ class ConditionalGAN(GAN):
             generator, discriminator, noise=noise, loss=loss, spec=spec, regularizers=regularizers
         )
         require(
+            *(
+                (
+                    getattr(network, "conditional", True) is True,
+                    f"{role}.labels=none: model=cgan conditions both networks on labels",
+                )
+                for role, network in (("generator", generator), ("discriminator", discriminator))
+            ),
             (
                 0 <= mismatch_weight < math.inf,
                 f"mismatch_weight={mismatch_weight}: must be 0 (none) or more",

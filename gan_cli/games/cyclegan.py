@@ -67,6 +67,8 @@ class ImagePool(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Go on where `get_extra_state` left off."""
         self.filled = int(state["filled"])
+        if not 0 <= self.filled <= self.size:
+            raise ValueError(f"a pool of {self.size} images holds {self.filled}")
         self.rng.set_state(state["rng"].cpu())
 
 
@@ -232,7 +234,12 @@ class CycleGAN(Game[PairBatch]):
         """Go on where `get_extra_state` left off."""
         super().set_extra_state(state)
         device = self.rng.device
-        self._made = [(a.to(device), b.to(device)) for a, b in state["made"]]
+        made = [(a.to(device).float(), b.to(device).float()) for a, b in state["made"]]
+        for pair in made:
+            shapes = tuple(tuple(fakes.shape[1:]) for fakes in pair)
+            if shapes != (self.spec.a.shape, self.spec.b.shape):
+                raise ValueError(f"fakes of shapes {shapes}")
+        self._made = made
 
     def check_shapes(self) -> None:
         """Translate one image each way and judge it, as a user's own networks may not fit.

@@ -128,7 +128,7 @@ def layer_rules(width: int, kernel_size: int, hidden: int | None) -> list[tuple[
     return [
         (width >= 1, f"width={width}: must be at least 1"),
         (kernel_size in (4, 5), f"kernel_size={kernel_size}: 4, or 5 as in the authors' code"),
-        (hidden is None or hidden >= 1, f"hidden={hidden}: must be at least 1, or null for none"),
+        (hidden is None or hidden >= 2, f"hidden={hidden}: must be at least 2, or null for none"),
     ]
 
 
@@ -202,6 +202,7 @@ class Generator(nn.Module):
         super().__init__()
         require(*layer_rules(width, kernel_size, hidden))
         require_labels(labels, spec)
+        self.conditional = labels != "none"
         count = halvings(spec.shape)
         channels, height, width_px = spec.shape
         self.base = (height >> count, width_px >> count)
@@ -282,6 +283,7 @@ class Discriminator(nn.Module):
         super().__init__()
         require(*layer_rules(width, kernel_size, hidden))
         require_labels(labels, spec)
+        self.conditional = labels != "none"
         count = halvings(spec.shape)
         channels, height, width_px = spec.shape
         area = (height >> count) * (width_px >> count)

@@ -17,6 +17,7 @@ from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
 from gan_cli.spec import DataSpec
 
 MULTIPLE, SMALLEST = 4, 8  # sides: halved twice, and large enough to be reflected
+MOST_BLOCKS, MOST_LAYERS = 256, 10
 LARGE = 256  # pixels of the longer side from which on the paper uses 9 blocks
 
 Norm = Literal["instance", "none"]
@@ -66,8 +67,9 @@ class Generator(nn.Module):
         require(
             (width >= 1, f"width={width}: must be at least 1"),
             (
-                blocks == "auto" or blocks >= 0,
-                f"blocks={blocks}: must be 0 or more, or auto (6 below {LARGE} pixels, else 9)",
+                blocks == "auto" or 0 <= blocks <= MOST_BLOCKS,
+                f"blocks={blocks}: must lie between 0 and {MOST_BLOCKS}, or be auto "
+                f"(6 below {LARGE} pixels, else 9)",
             ),
             (
                 all(side % MULTIPLE == 0 and side >= SMALLEST for side in (height, breadth)),
@@ -130,10 +132,14 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, breadth = spec.shape
-        smallest = smallest_side(layers)
+        smallest = smallest_side(min(layers, MOST_LAYERS))
         require(
             (width >= 1, f"width={width}: must be at least 1"),
-            (layers >= 0, f"layers={layers}: must be 0 (single pixels) or more; 3 is the paper's"),
+            (
+                0 <= layers <= MOST_LAYERS,
+                f"layers={layers}: must lie between 0 (single pixels) and {MOST_LAYERS}; "
+                "3 is the paper's",
+            ),
             (
                 min(height, breadth) >= smallest,
                 f"layers={layers}: needs images of {smallest} pixels or more, but they are "
