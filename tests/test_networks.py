@@ -1,5 +1,6 @@
 """MLPs for any data: shapes, ranges, activations, dropout."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_cli.networks.mlp import Activation, Discriminator, Generator, Maxout
-from gan_cli.networks.speed import CpuDropout, speed_up
+from gan_cli.networks.speed import CpuDropout, CpuInstanceNorm, speed_up
 from gan_cli.spec import DataSpec
 
 SHAPES = [(1, 28, 28), (3, 5, 9), (4, 1, 1), (1,), (2,), (50,)]
@@ -113,6 +114,27 @@ def test_output_bias_from_marginals_starts_at_the_mean(value_range: tuple[float,
     torch.testing.assert_close(x, mean.expand(5, 1, 2, 2), atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="output_bias=marginals"):
         generator(3, DataSpec((2,), None), output_bias="marginals")
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_fast_instance_norm_is_exact(n: int) -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(2, 3, 3), nn.InstanceNorm2d(3), nn.ReLU()).double()
+    fast = copy.deepcopy(plain)
+    speed_up(fast, torch.device("cpu"))
+    assert type(fast[1]) is CpuInstanceNorm
+    x = torch.randn(n, 2, 7, 6, dtype=torch.float64)
+    target = torch.randn(n, 3, 5, 4, dtype=torch.float64)
+    gradients = []
+    for network in (plain, fast):
+        given = x.clone().requires_grad_()
+        (network(given) * target).sum().backward()
+        gradients.append([given.grad, *(p.grad for p in network.parameters())])
+    torch.testing.assert_close(fast(x), plain(x), rtol=0, atol=1e-12)
+    for one, other in zip(*gradients, strict=True):
+        assert one is not None
+        assert other is not None
+        assert (one - other).abs().max() <= 1e-12 * one.abs().max() + 1e-15
 
 
 @pytest.mark.parametrize("p", [0.5, 0.2, 0.05])

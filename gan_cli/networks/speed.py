@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm, instance_norm
 
 STEPS = 2**16  # a rate is rounded to a multiple of 1/65536, and the scale follows
 
@@ -36,12 +37,37 @@ class CpuDropout(nn.Module):
         return f"p={self.p}"
 
 
+class CpuInstanceNorm(nn.Module):
+    """nn.InstanceNorm2d that takes a single image for what it is: a batch to normalise.
+
+    PyTorch views images as channels of one batch and copies on the way; for one image, batch norm
+    without running statistics computes the same directly: 6 % of a CycleGAN's step at batch 1.
+    """
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C, H, W) -> each channel of each image with mean 0 and variance 1."""
+        if len(x) == 1:
+            return batch_norm(x, None, None, training=True, eps=self.eps)
+        return instance_norm(x, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        """As nn.InstanceNorm2d shows itself."""
+        return f"eps={self.eps}"
+
+
 def speed_up(network: nn.Module, device: torch.device) -> None:
     """Exchange modules of a network for faster ones on `device`."""
     if device.type != "cpu":
         return
     for name, part in list(network.named_children()):
-        if type(part) is nn.Dropout and not part.inplace and round(part.p * STEPS) < STEPS:
+        plain_norm = type(part) is nn.InstanceNorm2d and not part.affine
+        if plain_norm and not part.track_running_stats:
+            setattr(network, name, CpuInstanceNorm(part.eps).train(part.training))
+        elif type(part) is nn.Dropout and not part.inplace and round(part.p * STEPS) < STEPS:
             setattr(network, name, CpuDropout(part.p).train(part.training))
         else:
             speed_up(part, device)
