@@ -64,8 +64,7 @@ def speed_up(network: nn.Module, device: torch.device) -> None:
     if device.type != "cpu":
         return
     for name, part in list(network.named_children()):
-        plain_norm = type(part) is nn.InstanceNorm2d and not part.affine
-        if plain_norm and not part.track_running_stats:
+        if type(part) is nn.InstanceNorm2d and not (part.affine or part.track_running_stats):
             setattr(network, name, CpuInstanceNorm(part.eps).train(part.training))
         elif type(part) is nn.Dropout and not part.inplace and round(part.p * STEPS) < STEPS:
             setattr(network, name, CpuDropout(part.p).train(part.training))
