@@ -152,7 +152,6 @@ def test_frozen_networks_keep_their_statistics(spectral_norm: bool) -> None:
     assert any(not torch.equal(value, before[key]) for key, value in d.state_dict().items())
 
 
-@pytest.mark.parametrize("joined", ["input", "every_layer", "projection"])
 def test_looking_at_filters_changes_nothing() -> None:
     d = discriminator(image(16, 16), spectral_norm=True)
     d(torch.randn(4, 1, 16, 16))
@@ -162,6 +161,7 @@ def test_looking_at_filters_changes_nothing() -> None:
     assert all(part.training for part in d.modules())
 
 
+@pytest.mark.parametrize("joined", ["input", "every_layer", "projection"])
 def test_labels_matter(joined: str) -> None:
     spec = image(16, 16, classes=3)
     d = discriminator(spec, labels=joined, norm="none")
