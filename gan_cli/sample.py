@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
 from gan_cli.spec import DataSpec
 from gan_cli.terminal import Terminal
-from gan_cli.trained import CheckpointWarning, TrainedModel, load_run
+from gan_cli.trained import TrainedModel, open_run
 
 PER_LABEL = 10  # samples of each label, where n does not say
 N = {"grid": 64, "sheet": 64, "images": 64, "interpolate": 8, "arithmetic": 9}
@@ -160,13 +159,8 @@ def run(config: dict[str, Any]) -> int:
         UserError: the run or a value is not usable, or the place cannot be written.
     """
     check(config)
-    with warnings.catch_warnings(record=True) as passed_over:
-        warnings.simplefilter("always", CheckpointWarning)
-        model = load_run(
-            config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
-        )
-    for warning in passed_over:
-        Terminal().say(f"note: {warning.message}")
+    terminal = Terminal()
+    model = open_run(config, terminal)
     try:
         request = Request(model, config, model.label_numbers(config["labels"]))
     except ValueError as error:
@@ -189,7 +183,7 @@ def run(config: dict[str, Any]) -> int:
     except OSError as error:
         raise UserError(f"out={out}: cannot be written ({error.strerror or error}).") from error
     average = "" if model.game.average is None else ", averaged weights"
-    Terminal().say(f"{mode} of step {model.step}, seed {config['seed']}{average}: {written}")
+    terminal.say(f"{mode} of step {model.step}, seed {config['seed']}{average}: {written}")
     return 0
 
 

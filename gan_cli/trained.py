@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gan_cli.games.gan import GAN
 from gan_cli.networks.resnet import MULTIPLE, SMALLEST
 from gan_cli.resume import typed
 from gan_cli.spec import AnySpec, spec_from
+from gan_cli.terminal import Terminal
 
 #: One label or several, by number or name.
 Labels = int | str | Sequence[int | str] | Tensor
@@ -180,3 +181,19 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"run={run}: does not fit its own config ({reason}).") from error
     return TrainedModel(game.eval(), spec, state["step"], config, directory)
+
+
+def open_run(config: Mapping[str, Any], terminal: Terminal) -> TrainedModel:
+    """Load the run that a command's config names, and say which checkpoints were passed over.
+
+    Raises:
+        UserError: it holds no checkpoint that can be used.
+    """
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always", CheckpointWarning)
+        model = load_run(
+            config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
+        )
+    for warning in passed_over:
+        terminal.say(f"note: {warning.message}")
+    return model

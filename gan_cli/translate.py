@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from gan_cli.pictures import to_bytes
 from gan_cli.runlog import LoadingBar
 from gan_cli.spec import DataSpec
 from gan_cli.terminal import Terminal
-from gan_cli.trained import CheckpointWarning, TrainedModel, load_run
+from gan_cli.trained import TrainedModel, open_run
 
 #: Formats that are written as they came; anything else becomes PNG.
 KEPT = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -102,14 +101,8 @@ def run(config: dict[str, Any]) -> int:
     check(config)
     source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
     files = inputs(source, output)
-    with warnings.catch_warnings(record=True) as passed_over:
-        warnings.simplefilter("always", CheckpointWarning)
-        model = load_run(
-            config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
-        )
     terminal = Terminal()
-    for warning in passed_over:
-        terminal.say(f"note: {warning.message}")
+    model = open_run(config, terminal)
     if not isinstance(model.game, CycleGAN):
         name = model.config["model"]["name"]
         raise UserError(f"run={config['run']}: model={name} does not translate. Use gan-sample.")
