@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
 
+from gan_cli.networks import resnet
+
 STEPS = 2**16  # a rate is rounded to a multiple of 1/65536, and the scale follows
 
 
@@ -59,14 +61,23 @@ class CpuInstanceNorm(nn.Module):
         return f"eps={self.eps}"
 
 
-def speed_up(network: nn.Module, device: torch.device) -> None:
-    """Exchange modules of a network for faster ones on `device`."""
+def speed_up(game: nn.Module, device: torch.device) -> None:
+    """Exchange modules of a game for faster ones on `device`, and order weights for it."""
     if device.type != "cpu":
         return
+    exchange(game)
+    for part in game.modules():
+        if isinstance(part, resnet.Generator | resnet.Discriminator):
+            # Weight gradients of wide layers at small batches take a third less time this way.
+            part.to(memory_format=torch.channels_last)
+
+
+def exchange(network: nn.Module) -> None:
+    """Put this module's classes where they compute the same as PyTorch's."""
     for name, part in list(network.named_children()):
         if type(part) is nn.InstanceNorm2d and not (part.affine or part.track_running_stats):
             setattr(network, name, CpuInstanceNorm(part.eps).train(part.training))
         elif type(part) is nn.Dropout and not part.inplace and round(part.p * STEPS) < STEPS:
             setattr(network, name, CpuDropout(part.p).train(part.training))
         else:
-            speed_up(part, device)
+            exchange(part)
