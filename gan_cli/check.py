@@ -46,6 +46,7 @@ from gan_cli.spec import PairSpec
 MOST_STEPS, MOST_THREADS = 10**12, 1024
 ALL_ITEMS = CollectionCheckStrategy.ALL_ITEMS
 PRECISIONS = ("fp32", "tf32", "bf16")
+DIRECTIONS = ("minimize", "maximize")
 PERFORMANCES = ("auto", "plain")
 
 
@@ -119,11 +120,15 @@ def check_numbers(config: Node) -> list[str]:
         ),
         *(
             (key, config[key], config[key] is None or config[key] > 0, "must be positive, or null")
-            for key in ("threads", "max_minutes", "max_grad_norm")
+            for key in ("threads", "max_minutes", "max_grad_norm", "checkpoint_minutes")
         ),
     ]
     problems = [f"{key}={value}: {message}" for key, value, holds, message in rules if not holds]
-    for key, choices in (("precision", PRECISIONS), ("performance", PERFORMANCES)):
+    for key, choices in (
+        ("precision", PRECISIONS),
+        ("performance", PERFORMANCES),
+        ("direction", DIRECTIONS),
+    ):
         if config[key] not in choices:
             problems.append(
                 f"{key}={config[key]}: use {', '.join(choices)}{did_you_mean(config[key], choices)}"
@@ -362,8 +367,11 @@ def meaning_notes(
         ]
     if not config["ema"]["decay"] and "ema.ramp_up" in given:
         notes.append("ema.ramp_up has no effect: ema.decay=0 keeps no average.")
-    if config["keep_every"] and not config["checkpoint_every"]:
-        notes.append("keep_every has no effect: checkpoint_every=0 writes only the last one.")
+    if config["keep_every"] and not (config["checkpoint_every"] or config["checkpoint_minutes"]):
+        notes.append(
+            "keep_every has no effect: checkpoint_every=0 checkpoint_minutes=null write only the "
+            "last one."
+        )
     noise: Noise = made["noise"]
     if isinstance(noise, Spherical) and noise.dim == 1:
         notes.append(

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_cli import __version__, explain, sweep
 from gan_cli.config import config_dir, register_schemas
 from gan_cli.errors import GanTrainError, UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 #: What runs: the resolved config and the keys given on the command line -> exit code.
 Task = Callable[[dict[str, Any], list[str]], int]
@@ -71,58 +73,86 @@ class App:
             raise
 
     def _compose_and_run(self) -> int:
-        import hydra
-        from hydra.core.hydra_config import HydraConfig
-        from omegaconf import DictConfig, OmegaConf
-
         # Hydra's own handler prints the first problem and exits 1; ours rewrites it.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         register_schemas()
         explain.refuse_empty_groups(sys.argv[1:])
+        if {"-m", "--multirun"} & set(sys.argv):
+            return self._sweep()
         codes: list[int] = []
         failures: list[Exception] = []
-        sweep_folder = self._prepare_sweep()
 
         def job(config: DictConfig) -> None:
-            name = ""
             try:
-                container = OmegaConf.to_container(config, resolve=True)
-                assert isinstance(container, dict)
-                plain = {str(key): value for key, value in container.items()}
-                self._require_all_keys(plain)
-                if sweep_folder:
-                    name = plain["name"] = sweep.job_name(HydraConfig.get())
-                codes.append(self.task(plain, given_keys(HydraConfig.get().overrides.task)))
-            except Exception as error:  # noqa: BLE001
-                # Kept for below: Hydra would print a report of its own, and end a sweep.
+                codes.append(self.task(self._plain(config), given_keys()))
+            except Exception as error:  # noqa: BLE001  (Hydra would print a report of its own)
                 failures.append(error)
-                if sweep_folder:
-                    report(self.name, f"{name}: {error}", debug=not is_expected(error))
-            if sweep_folder and codes and codes[-1] >= 128:  # a signal ends the whole sweep
-                raise SweepStoppedError(codes[-1])
 
-        try:
-            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=self.config)(
-                job
-            )()
-        finally:
-            if sweep_folder:
-                sweep.discard_if_unused(sweep_folder)
-        if sweep_folder and failures:
-            jobs = len(failures) + len(codes)
-            raise GanTrainError(f"{len(failures)} of {jobs} jobs of the sweep failed, see above.")
+        self._compose(job)
         if failures:
             raise failures[0]
         return max(codes, default=0)
 
-    def _prepare_sweep(self) -> Path | None:
-        """For a multirun, claim the sweep's folder and tell Hydra of it."""
-        if not {"-m", "--multirun"} & set(sys.argv):
-            return None
+    def _compose(self, job: Callable[[DictConfig], object]) -> None:
+        """Let Hydra compose the config, once or for each job of a sweep, and call `job` with it."""
+        import hydra
+
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=self.config)(
+            job
+        )()
+
+    def _sweep(self) -> int:
         if not self.sweeps:
             raise UserError(f"-m: {self.name} does not sweep; call it once for each.")
-        sys.argv[1:], folder = sweep.sweep_arguments(sys.argv[1:], output_dir=OUTPUT_DIR)
-        return folder
+        plan = sweep.plan(sys.argv[1:], output_dir=OUTPUT_DIR)
+        sys.argv[1:] = plan.arguments
+
+        def say_error(job: str, error: Exception) -> None:
+            report(self.name, f"{job}: {error}", debug=not isinstance(error, GanTrainError))
+
+        def job(config: DictConfig) -> float | None:  # may run in another process
+            from hydra.core.hydra_config import HydraConfig
+
+            from gan_cli.terminal import Terminal
+
+            say = Terminal().say
+            job_config = HydraConfig.get()
+            return sweep.run_job(
+                self._plain(config),
+                given_keys(),
+                job_config,
+                sweep=plan,
+                task=self.task,
+                say=say,
+                report=say_error,
+            )
+
+        failed: list[sweep.Record] = []
+        try:
+            with sweep.Overview(plan):
+                self._compose(job)
+        except Exception as error:
+            if is_composition_error(error) or not sweep.records(plan.folder):
+                raise
+            # A launcher or sweeper gave up; what the jobs did is kept.
+            raise GanTrainError(f"the sweep ended early: {error}") from error
+        finally:
+            sweep.discard_if_unused(plan.folder)
+            failed = sweep.finish(plan)
+        if failed:
+            names = ", ".join(f"{record.job} ({record.state})" for record in failed)
+            raise GanTrainError(f"{len(failed)} jobs of the sweep failed: {names}")
+        return 0
+
+    def _plain(self, config: DictConfig) -> dict[str, Any]:
+        """The composed config as plain containers, with all keys that it needs."""
+        from omegaconf import OmegaConf
+
+        container = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(container, dict)
+        plain = {str(key): value for key, value in container.items()}
+        self._require_all_keys(plain)
+        return plain
 
     def _require_all_keys(self, config: dict[str, Any]) -> None:
         known = explain.field_names(self.config)
@@ -133,19 +163,6 @@ class App:
         if missing:
             key = missing[0]
             raise UserError(f"{key}: is missing. Usage: {self.name} {key}=... (see --help)")
-
-
-class SweepStoppedError(KeyboardInterrupt):
-    """A job was stopped by a signal, and so is the sweep."""
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("sweep stopped; with resume=auto the same command goes on.")
-        self.exit_code = exit_code
-
-
-def is_expected(error: Exception) -> bool:
-    """Whether an error speaks for itself; else its traceback is shown."""
-    return isinstance(error, GanTrainError)
 
 
 def report(name: str, message: str, code: int = 1, *, debug: bool) -> int:
@@ -179,9 +196,10 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def given_keys(overrides: Iterable[str]) -> list[str]:
-    """The keys that a list of overrides names, without `+`, `~` and `@package`."""
+def given_keys() -> list[str]:
+    """The keys that the command line of the job that runs now names, without `+`, `~` and `@`."""
+    from hydra.core.hydra_config import HydraConfig
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parsed = OverridesParser.create().parse_overrides(list(HydraConfig.get().overrides.task))
     return [str(override.key_or_group) for override in parsed]

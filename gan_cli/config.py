@@ -21,6 +21,7 @@ RESUMABLE = frozenset(
         "log_every",
         "sample_every",
         "checkpoint_every",
+        "checkpoint_minutes",
         "keep_last",
         "keep_every",
         "device",
@@ -70,8 +71,11 @@ class TrainConfig:
     log_every: int = MISSING
     sample_every: int = MISSING
     checkpoint_every: int = MISSING
+    checkpoint_minutes: float | None = MISSING
     keep_last: int = MISSING
     keep_every: int = MISSING
+    objective: str | None = MISSING
+    direction: str = MISSING
     output_dir: str = MISSING
     name: str | None = MISSING
     resume: str | None = MISSING

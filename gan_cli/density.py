@@ -23,6 +23,14 @@ class GaussianMixture:
         noise = torch.randn(n, self.means.shape[1], dtype=torch.float64, generator=generator)
         return (self.means[modes] + self.stds[modes, None] * noise).float(), modes
 
+    def covered(self, x: Tensor) -> int:
+        """How many components have a sample within three of their standard deviations.
+
+        The count of Srivastava et al. 2017 (VEEGAN, section 4.1), for x of shape (m, n).
+        """
+        distances, nearest = torch.cdist(x.double().cpu(), self.means).min(dim=1)
+        return len(nearest[distances <= 3 * self.stds[nearest]].unique())
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Log p(x) in nats, float64 (m,), for x of shape (m, n)."""
         squared = torch.cdist(x.double(), self.means).square() / self.stds.square()

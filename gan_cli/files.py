@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def find_files(root: Path) -> list[Path]:
@@ -42,6 +43,47 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class Appender:
+    """Appends text to a file as a whole; what a full disk refuses is kept and tried again.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._pending = b""
+
+    def write(self, text: str) -> None:
+        """Append `text`, after what could not be written before.
+
+        Raises:
+            OSError: it could not be written; the file ends where it did.
+        """
+        self._pending += text.encode()
+        end = self._file.seek(0, os.SEEK_END)
+        left = memoryview(self._pending)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
+        self._pending = b""
+
+    def sync(self) -> None:
+        """Bring what was written to the disk.
+
+        Raises:
+            OSError: that failed.
+        """
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def sync_folder(folder: Path) -> None:

@@ -26,6 +26,8 @@ from gan_cli.spec import Batch, PairBatch
 from gan_cli.stopping import StopRequest
 
 Player = Literal["d", "g"]
+#: Keys of a line that tell how training stood.
+TELLING = ("loss/", "grad_norm/", "penalty/")
 
 
 class Turn(nn.Module):
@@ -84,6 +86,65 @@ class Move:
     max_grad_norm: float | None = None
 
 
+@dataclass(frozen=True)
+class Broken:
+    """The first move whose loss was not finite."""
+
+    player: Player
+    step: int
+    scalars: dict[str, float]
+
+
+class Watch:
+    """Notes the first loss that is not finite, and lets nothing move after it.
+
+    On a GPU all of this stays there, and optimizers that can read the flag there do, so that no
+    step waits for the host; it asks when a line is due. On the CPU asking costs nothing.
+    """
+
+    def __init__(self, device: torch.device, *, on_device: bool | None = None) -> None:
+        self.on_device = device.type != "cpu" if on_device is None else on_device
+        #: 1 from the first loss on that is not finite, else 0.
+        self.flag = torch.zeros((), device=device)
+        self._first: Broken | None = None
+        self._when = torch.zeros((), device=device)
+        self._values: dict[Player, tuple[list[str], Tensor]] = {}
+
+    def see(self, player: Player, step: int, loss: Tensor, scalars: Scalars) -> None:
+        """Look at a move's loss before it is acted on."""
+        if not self.on_device:
+            if self._first is None and not math.isfinite(loss.item()):
+                self._first = Broken(player, step, to_numbers(scalars))
+                self.flag.fill_(1.0)
+            return
+        tripped = self.flag > 0
+        code = float(2 * step + (player == "g"))
+        self._when = torch.where(tripped, self._when, code)
+        values = torch.stack([value.float() for value in scalars.values()])
+        if player in self._values:
+            values = torch.where(tripped, self._values[player][1], values)
+        self._values[player] = list(scalars), values
+        self.flag = torch.maximum(self.flag, (~torch.isfinite(loss.detach())).float())
+
+    def lets_move(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether `optimizer` may step; one that reads the flag on its device always may."""
+        if not self.on_device:
+            return self._first is None
+        if getattr(optimizer, "_step_supports_amp_scaling", False):
+            optimizer.found_inf = self.flag  # type: ignore[attr-defined]
+            return True
+        return not self.flag.item()
+
+    def first(self) -> Broken | None:
+        """The first move whose loss was not finite; the host waits for the device."""
+        if self.on_device and self._first is None and self.flag.item():
+            step, is_g = divmod(int(self._when.item()), 2)
+            player: Player = "g" if is_g else "d"
+            keys, values = self._values[player]
+            self._first = Broken(player, step, dict(zip(keys, values.tolist(), strict=True)))
+        return self._first
+
+
 def play(
     turn: Turn,
     optimizer: torch.optim.Optimizer,
@@ -92,6 +153,8 @@ def play(
     batch: Batch | PairBatch,
     move: Move,
     measure: bool,
+    watch: Watch | None = None,
+    step: int = 0,
 ) -> Scalars:
     """One move: forward, backward, step. The only place that steps an optimizer.
 
@@ -102,6 +165,8 @@ def play(
         batch: real data.
         move: how.
         measure: also compute the gradient norm, for a line that is due.
+        watch: keeps everything as it is from the first loss on that is not finite.
+        step: the step that the move is part of, for `watch`.
 
     Returns:
         Detached scalars, left on the device: means over the batch's parts.
@@ -113,6 +178,8 @@ def play(
             with move.autocast:
                 loss: Tensor
                 loss, scalars = turn(part)
+            if watch is not None:
+                watch.see(turn.player, step, loss, scalars)
             (loss / move.parts if move.parts > 1 else loss).backward()
             found.append(scalars)
     scalars = mean_of(found)
@@ -122,7 +189,8 @@ def play(
         scalars[f"grad_norm/{turn.player}"] = norm
         if move.max_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(turn.parameters_moved, move.max_grad_norm, norm)
-    optimizer.step()
+    if watch is None or watch.lets_move(optimizer):
+        optimizer.step()
     return scalars | turn.game.after_move(turn.player)
 
 
@@ -140,11 +208,12 @@ def is_due(every: int, step: int) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Cadence:
-    """When to do what, in steps; 0: never."""
+    """When to do what, in steps; 0: never. Checkpoints are also due after some minutes."""
 
     log: int
     sample: int
     checkpoint: int
+    checkpoint_minutes: float | None = None
 
 
 class Observer(Protocol):
@@ -156,8 +225,8 @@ class Observer(Protocol):
     def log(self, step: int, scalars: dict[str, float]) -> None:
         """A line of numbers is due."""
 
-    def sample(self, step: int) -> None:
-        """A picture is due."""
+    def sample(self, step: int) -> dict[str, float]:
+        """A picture is due; gives numbers about it for the log."""
 
     def save(self, step: int) -> None:
         """A checkpoint is due."""
@@ -256,22 +325,28 @@ def train(
     """Train until `steps`, the time or a signal says stop; nothing in it depends on `steps`.
 
     Raises:
-        DivergedError: a logged number is not finite; nothing is saved after it.
+        DivergedError: a loss or a logged number is not finite; nothing is saved after it.
     """
     game, optimizers, batches = session.game, session.optimizers, session.batches
     session.start_clock()
+    watch = Watch(session.device)
     deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
-    logged_at, images = time.monotonic(), 0
+    logged_at = saved_at = time.monotonic()
+    images, waited = 0, 0.0
+    last: tuple[int, dict[str, float]] = (session.step, {})
 
     while session.step < steps:
         if stop.signal_number is not None:
             return "signal"
         if time.monotonic() >= deadline:
             return "time"
-        due = is_due(cadence.log, session.step + 1)
+        step = session.step + 1
+        due = is_due(cadence.log, step)
         session.set_rates()
         for _ in range(k):  # Algorithm 1: k moves by D ...
+            asked = time.perf_counter()
             batch = draw(batches)
+            waited += time.perf_counter() - asked
             scalars = play(
                 turns["d"],
                 optimizers["d"],
@@ -279,6 +354,8 @@ def train(
                 batch=batch,
                 move=move,
                 measure=due,
+                watch=watch,
+                step=step,
             )
         scalars |= play(  # ... then one by G
             turns["g"],
@@ -287,23 +364,38 @@ def train(
             batch=batch,
             move=move,
             measure=due,
+            watch=watch,
+            step=step,
         )
-        session.step += 1
+        session.step = step
         images += k * batches.images_per_batch
 
-        observer.advance(session.step)
+        observer.advance(step)
+        now = time.monotonic()
+        saving = is_due(cadence.checkpoint, step) or (
+            cadence.checkpoint_minutes is not None
+            and now - saved_at >= 60 * cadence.checkpoint_minutes
+        )
+        sampling = is_due(cadence.sample, step)
+        line: dict[str, float] = {}
+        if not watch.on_device or due or saving or sampling:
+            require_sound(watch, game, last)
         if due:
             line = to_numbers(scalars)
-            now = time.monotonic()
             line |= {f"lr/{key}": opt.param_groups[0]["lr"] for key, opt in optimizers.items()}
-            line |= {"time": session.elapsed(), "images_per_s": images / (now - logged_at)}
-            require_finite(line, session.step)
-            observer.log(session.step, line)
-            logged_at, images = now, 0
-        if is_due(cadence.sample, session.step):
-            observer.sample(session.step)
-        if is_due(cadence.checkpoint, session.step):
-            observer.save(session.step)
+            span = now - logged_at
+            line |= {"time": session.elapsed(), "images_per_s": images / span}
+            line |= {"system/data_wait": waited / span}
+            require_finite(line, step, last)
+            last, logged_at, images, waited = (step, line), now, 0, 0.0
+        if sampling:
+            line |= observer.sample(step)
+        if line:
+            observer.log(step, line)
+        if saving:
+            observer.save(step)
+            saved_at = time.monotonic()
+    require_sound(watch, game, last)
     return "done"
 
 
@@ -318,16 +410,51 @@ def to_numbers(scalars: Scalars) -> dict[str, float]:
     return dict(zip(scalars, values, strict=True))
 
 
-def require_finite(line: dict[str, float], step: int) -> None:
+def require_finite(
+    line: dict[str, float], step: int, last: tuple[int, dict[str, float]] = (0, {})
+) -> None:
     """Stop at numbers that are not finite, naming them.
 
     Raises:
-        DivergedError: with the step and the keys.
+        DivergedError: with the step, the keys and the `last` finite line.
     """
-    broken = [f"{key}={value}" for key, value in line.items() if not math.isfinite(value)]
-    if broken:
-        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        raise DivergedError(
-            f"training diverged at step {step}: {', '.join(broken[:3])}{more}. Checkpoints from "
-            "before, if any, are kept, and nothing newer was saved; try a smaller optimizer.lr."
-        )
+    if any(not math.isfinite(value) for value in line.values()):
+        raise DivergedError(f"training diverged at step {step}: {broken(line)}.{finite(last)}")
+
+
+def require_sound(
+    watch: Watch, game: Game[Any], last: tuple[int, dict[str, float]] = (0, {})
+) -> None:
+    """Stop if a loss was not finite.
+
+    Weights move only in their player's turn, and nothing has moved since: if some are not finite
+    now, then a gradient in that player's move before was not.
+
+    Raises:
+        DivergedError: with the step, the player, the terms and the `last` finite line.
+    """
+    first = watch.first()
+    if first is None:
+        return
+    causes = [
+        f" {name}'s weights were not finite any more, so the gradient of its move before was not."
+        for name, side in (("D", game.discriminators), ("G", game.generators))
+        if not all(torch.isfinite(p).all() for p in side.parameters())
+    ]
+    raise DivergedError(
+        f"training diverged at step {first.step}, in {first.player.upper()}'s move: "
+        f"{broken(first.scalars) or 'its loss is not finite'}.{''.join(causes)}{finite(last)}"
+    )
+
+
+def broken(line: dict[str, float]) -> str:
+    """The numbers of a line that are not finite, the first three in full."""
+    found = [f"{key}={value}" for key, value in line.items() if not math.isfinite(value)]
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def finite(last: tuple[int, dict[str, float]]) -> str:
+    """The last finite numbers, in a sentence of their own."""
+    step, line = last
+    words = [f"{key}={line[key]:.4g}" for key in sorted(line) if key.startswith(TELLING)]
+    return f" Last finite numbers, of step {step}: {', '.join(words)}." if words else ""

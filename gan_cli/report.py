@@ -67,6 +67,27 @@ def ending(
     ]
 
 
+def after_divergence(config: Config, directory: Path, saved_step: int | None) -> str:
+    """What to try after numbers that are not finite, and what is left to begin from."""
+    rate = config["optimizer"]["lr"] / 10
+    tries = [f"optimizer.lr={rate:g}"]
+    if config["max_grad_norm"] is None:
+        tries.append("max_grad_norm=1")
+    if config["precision"] == "bf16":
+        tries.append("precision=fp32")
+    lines = [f"  try       {' or '.join(tries)}"]
+    if saved_step is None:
+        return "\n".join(["  kept      no checkpoint: none was written before", *lines])
+    again = command("gan-train", init_from=directory, **{"optimizer.lr": rate}, **trust(config))
+    return "\n".join(
+        [
+            f"  kept      the checkpoint of step {saved_step}; nothing newer was saved",
+            *lines,
+            f"  from it   {again} ... (a new run; say its model and data too)",
+        ]
+    )
+
+
 def use_command(session: Session, directory: Path, flags: Mapping[str, object]) -> str:
     """How to use what was trained."""
     if isinstance(session.game, CycleGAN):

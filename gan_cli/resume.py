@@ -20,8 +20,8 @@ Config = dict[str, Any]
 #: Takes a lock that is held until the run ends.
 Enter = Callable[[AbstractContextManager[None]], None]
 
-#: Keys that say how to start, not what to train.
-STARTING = frozenset({"resume", "init_from", "dry_run"})
+#: Keys that say how to start and what to compare, not what to train.
+STARTING = frozenset({"resume", "init_from", "dry_run", "objective", "direction"})
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
 

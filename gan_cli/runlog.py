@@ -6,13 +6,14 @@ Logging never stops training: what cannot be written is said once and then left 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import torch
 from rich.progress import (
@@ -26,7 +27,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from gan_cli.files import replacing
+from gan_cli.files import Appender, replacing
 from gan_cli.pictures import Picture, write_png
 from gan_cli.terminal import Terminal
 
@@ -161,6 +162,25 @@ class RunLog:
         if self._writer:
             self._guard("TensorBoard", self._writer.flush)
 
+    def sync(self) -> None:
+        """Bring metrics.jsonl to the disk itself."""
+        if self._metrics_file:
+            self._guard(METRICS, self._metrics_file.sync)
+
+    def history(self) -> list[dict[str, float]]:
+        """The lines of metrics.jsonl so far."""
+        try:
+            text = (self.directory / METRICS).read_text(encoding="utf-8")
+            return [json.loads(line) for line in text.splitlines()]
+        except (OSError, ValueError):
+            return []
+
+    def finding(self, step: int, text: str) -> None:
+        """Say what the health monitor found, and keep it in TensorBoard's TEXT tab."""
+        self.say(f"health at step {step}: {text}")
+        if self._writer:
+            self._guard("TensorBoard", lambda: self._writer.add_text("health", text, step))
+
     def hparams(self, settings: dict[str, object], metrics: Iterable[str]) -> None:
         """Enter the run's settings into TensorBoard's HPARAMS tab, beside its newest metrics."""
 
@@ -191,7 +211,9 @@ class RunLog:
                 file.close()
 
     def _time_left(self, step: int, scalars: dict[str, float]) -> str:
-        pace = scalars["time"] / max(step, 1)
+        pace = scalars.get("time", math.nan) / max(step, 1)
+        if not math.isfinite(pace):
+            return "unknown"
         return str(timedelta(seconds=round(pace * max(self.steps - step, 0))))
 
     def _save_picture(self, folder: str, name: str, picture: Picture) -> Path:
@@ -219,16 +241,16 @@ class RunLog:
             for key, value in scalars.items():
                 self._writer.add_scalar(key, value, step)
 
-    def _open(self, name: str) -> IO[str] | None:
+    def _open(self, name: str) -> Appender | None:
         try:
-            return (self.directory / name).open("a", encoding="utf-8")
+            return Appender(self.directory / name)
         except OSError as error:
             self._report(name, error)
             return None
 
-    def _write(self, name: str, file: IO[str] | None, text: str) -> None:
+    def _write(self, name: str, file: Appender | None, text: str) -> None:
         if file:
-            self._guard(name, lambda: (file.write(text), file.flush()))
+            self._guard(name, lambda: file.write(text))
 
     def _guard(self, name: str, action: Callable[[], object]) -> None:
         try:
@@ -263,6 +285,15 @@ class LoadingBar:
         elif time.monotonic() - self._printed > PLAIN_SECONDS:
             self._printed = time.monotonic()
             self._console.say(f"{what}: {done} of {total}")
+
+
+#: Keys that depend on the machine, and so are no part of exact resume.
+MACHINE = ("time", "images_per_s", "system/")
+
+
+def without_machine(line: Mapping[str, float]) -> dict[str, float]:
+    """A line's numbers that two runs on one kind of machine have in common."""
+    return {key: value for key, value in line.items() if not key.startswith(MACHINE)}
 
 
 def number(value: float) -> str:

@@ -1,30 +1,79 @@
-"""Sweeps: every job of a multirun in its own folder, named after the keys that were swept."""
+"""Sweeps: every job of a multirun in a folder of its own, and one table of them all.
+
+Jobs may run in other processes or on other machines (Hydra's launcher plugins), so what becomes
+of each is told through small files in `<sweep>/.jobs/`. A job whose run exists goes on with it,
+so that the same command again skips what is finished and resumes what was interrupted.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import hashlib
+import json
+import math
+import os
 import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gan_cli.config import split_arguments
-from gan_cli.errors import UserError
+from gan_cli.config import groups, split_arguments
+from gan_cli.errors import DivergedError, GanTrainError, UserError
 from gan_cli.explain import BACKBONE, BACKBONE_GROUP
-from gan_cli.shell import hydra_value
+from gan_cli.shell import command, hydra_value, program
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RECORDS, TABLE = ".jobs", "sweep.csv"
+BASIC = "basic"
+LOOK_SECONDS = 1.0  # between looks at jobs that run elsewhere
+LONGEST_NAME = 120  # of a job; what is longer ends in a digest
+#: Columns of the printed table, if they are logged, after the objective.
+COLUMNS = ("divergence/jsd", "loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
+#: What a job computes; `sweep` must not know how.
+Task = Callable[[dict[str, Any], list[str]], int]
 
 
-def sweep_arguments(arguments: list[str], *, output_dir: str) -> tuple[list[str], Path]:
-    """Add what Hydra must know to put each job into `<output_dir>/<sweep name>/<job>/`.
+@dataclass(frozen=True)
+class Plan:
+    """What is to be swept, and how.
+
+    Attributes:
+        arguments: the command line, with what Hydra must know.
+        folder: of the sweep.
+        jobs: how many there will be; None: not known.
+        launcher: Hydra's launcher.
+        sweeper: Hydra's sweeper.
+        here: the current folder, which jobs elsewhere go to.
+    """
+
+    arguments: list[str]
+    folder: Path
+    jobs: int | None
+    launcher: str = BASIC
+    sweeper: str = BASIC
+    here: Path = field(default_factory=Path.cwd)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether jobs run elsewhere."""
+        return self.launcher != BASIC
+
+
+def plan(arguments: list[str], *, output_dir: str) -> Plan:
+    """Read a sweep's command line, and add what Hydra must know.
 
     Args:
         arguments: the command line.
         output_dir: where runs lie, unless the command line says otherwise.
 
-    Returns:
-        The longer command line, and the sweep's folder.
-
     Raises:
-        UserError: the sweep's name cannot be used.
+        UserError: the sweep's name cannot be used, or there is nothing to optimise.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -32,9 +81,19 @@ def sweep_arguments(arguments: list[str], *, output_dir: str) -> tuple[list[str]
 
     overrides = OverridesParser.create().parse_overrides(split_arguments(arguments)[0])
     fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
-    output_dir, name = str(fixed.get("output_dir", output_dir)), fixed.get("name")
+    swept = {o.key_or_group for o in overrides if o.is_sweep_override()}
+    launcher = str(fixed.get("hydra/launcher", BASIC))
+    sweeper = str(fixed.get("hydra/sweeper", BASIC))
+    name = fixed.get("name")
+    if "name" in swept:
+        raise UserError("name: names the whole sweep; its jobs are named after the swept keys")
     if name is not None and (problem := name_problem(str(name))):
         raise UserError(problem)
+    if sweeper != BASIC and fixed.get("objective") is None:
+        raise UserError(
+            f"hydra/sweeper={sweeper}: needs objective=KEY, a key of metrics.jsonl to optimise"
+        )
+    output_dir = str(fixed.get("output_dir", output_dir))
     if name is None:
         directory = claim(Path(output_dir), name=None, label="sweep")
     else:
@@ -47,7 +106,35 @@ def sweep_arguments(arguments: list[str], *, output_dir: str) -> tuple[list[str]
         "hydra.job.config.override_dirname.item_sep=_",
         f"hydra.job.config.override_dirname.exclude_keys=[{unswept}]",
     ]
-    return [*arguments, *added], directory
+    if sweeper == "optuna":
+        # A failed trial ends no sweep; the same seed proposes the same trials again.
+        own = {
+            "hydra.sweeper.max_failure_rate": 1.0,
+            "hydra.sweeper.direction": fixed.get("direction", "minimize"),
+        }
+        if fixed.get("hydra/sweeper/sampler") != "grid":
+            own["hydra.sweeper.sampler.seed"] = fixed.get("seed", 0)
+        added += [f"{key}={value}" for key, value in own.items() if key not in fixed]
+    # A swept group is not chosen yet when Hydra first looks at keys inside it.
+    inside = tuple(f"{group}." for group in groups() if group in swept)
+    arguments = [f"++{text}" if inside and text.startswith(inside) else text for text in arguments]
+    trials = fixed.get("hydra.sweeper.n_trials")
+    jobs = trials if isinstance(trials, int) else None
+    if sweeper == BASIC:
+        jobs = count_jobs(overrides)
+    return Plan([*arguments, *added], directory, jobs, launcher, sweeper)
+
+
+def count_jobs(overrides: list[Any]) -> int | None:
+    """How many combinations a grid has; None if only Hydra can tell."""
+    try:
+        return math.prod(
+            len(list(override.sweep_string_iterator()))
+            for override in overrides
+            if override.is_sweep_override()
+        )
+    except Exception:  # noqa: BLE001  (ranges without end, globs: Hydra says what is wrong)
+        return None
 
 
 def discard_if_unused(directory: Path) -> None:
@@ -60,8 +147,346 @@ def discard_if_unused(directory: Path) -> None:
 
 
 def job_name(hydra_config: Any) -> str:
-    """`<sweep name>/<job>` of the job that runs now, in characters that need no quoting."""
+    """The name of the job that runs now, in characters that need no quoting."""
     swept = hydra_config.job.override_dirname.replace(BACKBONE_GROUP, BACKBONE)
-    swept = re.sub(r"[\[\]{}()'\" ]", "", swept)
-    job = re.sub(r"[^A-Za-z0-9._-]", "-", swept)
-    return f"{Path(hydra_config.sweep.dir).name}/{job or 'job'}"
+    swept = re.sub(r"[\[\]{}()'\"+ ]", "", swept)
+    job = re.sub(r"[^A-Za-z0-9._-]", "-", swept) or "job"
+    if len(job) > LONGEST_NAME:
+        digest = hashlib.sha256(job.encode()).hexdigest()[:12]
+        job = f"{job[: LONGEST_NAME - 13]}_{digest}"
+    return job
+
+
+@dataclass
+class Record:
+    """What became of a job.
+
+    Attributes:
+        job: its name.
+        swept: the keys that tell it from the others.
+        objective: the metrics key that jobs are ranked by; None: none.
+        direction: `minimize` or `maximize`.
+        state: running, done, failed, diverged or stopped.
+        code: its exit code.
+        message: why it failed.
+        process: the machine and process that it runs in.
+    """
+
+    job: str
+    swept: dict[str, str]
+    objective: str | None
+    direction: str
+    state: str = "running"
+    code: int | None = None
+    message: str = ""
+    process: tuple[str, int] = field(default_factory=lambda: (os.uname().nodename, os.getpid()))
+
+    def write(self, folder: Path) -> None:
+        """Write it to its own file in the sweep's folder."""
+        from gan_cli.files import replacing
+
+        path = folder / RECORDS / f"{self.job}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @property
+    def failed(self) -> bool:
+        """Whether it neither is done nor was stopped by a person."""
+        return self.state not in ("done", "stopped")
+
+
+def run_job(
+    config: dict[str, Any],
+    given: list[str],
+    hydra_config: Any,
+    *,
+    sweep: Plan,
+    task: Task,
+    say: Callable[[str], None],
+    report: Callable[[str, Exception], None],
+) -> float | None:
+    """Run one job and record what becomes of it.
+
+    Args:
+        config: resolved.
+        given: the keys that the command line names.
+        hydra_config: of this job.
+        sweep: the plan.
+        task: what to run.
+        say: prints a line, where jobs run one after the other.
+        report: prints an error.
+
+    Returns:
+        The objective, for sweepers that optimise it.
+
+    Raises:
+        GanTrainError: the job failed, and the sweeper wants to know.
+        SweepStoppedError: a signal stopped the job, and so the sweep.
+    """
+    os.chdir(sweep.here)
+    job = job_name(hydra_config)
+    config["name"] = f"{sweep.folder.name}/{job}"
+    config["output_dir"] = str(sweep.folder.parent)
+    config["resume"] = config["resume"] or "auto"
+    if config["threads"] is None:
+        config["threads"] = threads_for(sweep, hydra_config)
+    record = Record(job, swept_keys(hydra_config), config["objective"], config["direction"])
+    record.write(sweep.folder)
+    if not sweep.parallel:
+        total = f" of {sweep.jobs}" if sweep.jobs else ""
+        say(f"sweep {sweep.folder.name}, job {hydra_config.job.num + 1}{total}: {job}")
+    failure: Exception | None = None
+    try:
+        with silenced() if sweep.parallel else contextlib.nullcontext():
+            record.code = task(config, given)
+        record.state = "done" if record.code == 0 else "stopped"
+    except KeyboardInterrupt as error:
+        record.state, record.code = "stopped", getattr(error, "exit_code", 130)
+    except Exception as error:  # noqa: BLE001  (a bug in one job must not end the night)
+        failure = error
+        record.state = "diverged" if isinstance(error, DivergedError) else "failed"
+        record.code = error.exit_code if isinstance(error, GanTrainError) else 1
+        record.message = str(error) or type(error).__name__
+        report(job, error)
+    record.write(sweep.folder)
+    if record.state == "stopped" and not sweep.parallel:
+        raise SweepStoppedError(record.code or 130)
+    if sweep.sweeper == BASIC:
+        return None
+    if failure is not None:
+        raise failure
+    return objective_of(sweep.folder / job, record)
+
+
+class SweepStoppedError(KeyboardInterrupt):
+    """A job was stopped by a signal, and so is the sweep."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("sweep stopped; the same command with the same name goes on with it.")
+        self.exit_code = exit_code
+
+
+def swept_keys(hydra_config: Any) -> dict[str, str]:
+    """The keys that tell a job from the others, with their values."""
+    unswept = set(hydra_config.job.config.override_dirname.exclude_keys)
+    pairs = (text.lstrip("+").partition("=") for text in hydra_config.overrides.task)
+    return {
+        key.replace(BACKBONE_GROUP, BACKBONE): value
+        for key, _, value in pairs
+        if key not in unswept
+    }
+
+
+def threads_for(sweep: Plan, hydra_config: Any) -> int | None:
+    """A job's share of the cores, when several run on one machine; None: all of them."""
+    from gan_cli.environment import default_threads
+
+    launcher = hydra_config.launcher
+    if sweep.launcher == "joblib":
+        at_once = launcher.n_jobs if launcher.n_jobs > 0 else default_threads()
+        return max(1, default_threads() // min(at_once, sweep.jobs or at_once))
+    if sweep.launcher == "submitit_local":
+        return max(1, default_threads() // (sweep.jobs or 1))
+    if sweep.launcher == "ray":
+        return max(1, int(launcher.ray.remote.get("num_cpus") or 1))
+    return None
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Keep a job that runs beside others off the terminal; its train.log tells all."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def objective_of(run: Path, record: Record) -> float:
+    """The newest value of the objective.
+
+    Raises:
+        UserError: the run does not log it.
+    """
+    numbers = final_numbers(run)
+    if record.objective not in numbers:
+        raise UserError(
+            f"objective={record.objective}: {record.job} does not log it. "
+            f"There are: {', '.join(sorted(numbers))}"
+        )
+    return numbers[record.objective]
+
+
+def final_numbers(run: Path) -> dict[str, float]:
+    """The newest value of each key of a run's metrics.jsonl."""
+    from gan_cli.runlog import METRICS
+
+    found: dict[str, float] = {}
+    with contextlib.suppress(OSError, ValueError):
+        for line in (run / METRICS).read_text(encoding="utf-8").splitlines():
+            found |= json.loads(line)
+    return found
+
+
+def records(folder: Path) -> list[Record]:
+    """All jobs of a sweep, in the order of their names; those whose process is gone as such."""
+    found = []
+    for path in sorted((folder / RECORDS).glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            record = Record(**json.loads(path.read_text(encoding="utf-8")))
+            if record.state == "running" and not is_alive(record):
+                record.state = "interrupted"
+            found.append(record)
+    return found
+
+
+def is_alive(record: Record) -> bool:
+    """Whether a job's process may still run; those of other machines may."""
+    machine, number = record.process
+    if machine != os.uname().nodename:
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Overview:
+    """Tells how jobs that run elsewhere get on: a table on a terminal, a line for each change."""
+
+    def __init__(self, sweep: Plan) -> None:
+        from gan_cli.terminal import Terminal
+
+        self.sweep = sweep
+        self._console = Terminal()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._told: dict[str, str] = {}
+        self._since = time.time()
+
+    def __enter__(self) -> Overview:
+        if self.sweep.parallel:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        if self.sweep.parallel:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        from rich.live import Live
+
+        shown = Live(console=self._console, transient=True, refresh_per_second=2)
+        with shown if self._console.is_terminal else contextlib.nullcontext():
+            while True:
+                last = self._ended.wait(LOOK_SECONDS)
+                found = [
+                    record
+                    for record in records(self.sweep.folder)
+                    if (self.sweep.folder / RECORDS / f"{record.job}.json").stat().st_mtime
+                    >= self._since
+                ]
+                self._tell(found)
+                if self._console.is_terminal:
+                    shown.update(table(self.sweep.folder, found))
+                if last:
+                    return
+
+    def _tell(self, found: list[Record]) -> None:
+        """Say of each job that its state has changed."""
+        for record in found:
+            if self._told.get(record.job) != record.state:
+                self._told[record.job] = record.state
+                states = list(self._told.values())
+                total = f" of {self.sweep.jobs}" if self.sweep.jobs else ""
+                failed = sum(state in ("failed", "diverged", "interrupted") for state in states)
+                self._console.say(
+                    f"sweep {self.sweep.folder.name}: {record.job} {record.state} "
+                    f"({states.count('done')}{total} done, {failed} failed)"
+                )
+
+
+def ranked(folder: Path, found: list[Record]) -> list[tuple[Record, dict[str, float]]]:
+    """Jobs with their final numbers, the best first if they have an objective."""
+    rows = [(record, final_numbers(folder / record.job)) for record in found]
+
+    def place(row: tuple[Record, Mapping[str, float]]) -> tuple[bool, float]:
+        record, numbers = row
+        value = numbers.get(record.objective or "", math.nan)
+        if record.state != "done" or not math.isfinite(value):
+            return True, 0.0
+        return False, -value if record.direction == "maximize" else value
+
+    return sorted(rows, key=place)
+
+
+def table(folder: Path, found: list[Record]) -> Table:
+    """The sweep as a table to look at."""
+    from rich.table import Table
+
+    from gan_cli.runlog import number
+
+    rows = ranked(folder, found)
+    objective = next((record.objective for record in found if record.objective), None)
+    logged = {key for _, numbers in rows for key in numbers}
+    keys = [key for key in dict.fromkeys((objective, *COLUMNS)) if key in logged]
+    grid = Table(title=str(folder), title_justify="left")
+    for heading in ("job", "state", "step", "minutes", *keys):
+        grid.add_column(str(heading), justify="left" if heading in ("job", "state") else "right")
+    for record, numbers in rows:
+        minutes = f"{numbers['time'] / 60:.1f}" if "time" in numbers else ""
+        values = (number(numbers[key]) if key in numbers else "" for key in keys if key)
+        step = f"{numbers['step']:.0f}" if "step" in numbers else ""
+        grid.add_row(record.job, record.state, step, minutes, *values)
+    return grid
+
+
+def write_csv(folder: Path, found: list[Record]) -> None:
+    """Write sweep.csv: job, state, exit code, swept keys, then all numbers by their log keys."""
+    from gan_cli.files import replacing
+
+    rows = ranked(folder, found)
+    swept = dict.fromkeys(key for record, _ in rows for key in record.swept)
+    logged = dict.fromkeys(key for _, numbers in rows for key in numbers)
+    with replacing(folder / TABLE) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["job", "state", "exit_code", *swept, *logged, "message"])
+        for record, numbers in rows:
+            writer.writerow(
+                [
+                    record.job,
+                    record.state,
+                    record.code,
+                    *(record.swept.get(key, "") for key in swept),
+                    *(numbers.get(key, "") for key in logged),
+                    record.message,
+                ]
+            )
+
+
+def finish(sweep: Plan) -> list[Record]:
+    """Write and show the table of all jobs, and name the best.
+
+    Returns:
+        The jobs that failed.
+    """
+    from gan_cli.terminal import Terminal
+
+    found = records(sweep.folder)
+    if not found:
+        return []
+    write_csv(sweep.folder, found)
+    console = Terminal()
+    console.print(table(sweep.folder, found))
+    best, numbers = ranked(sweep.folder, found)[0]
+    if best.objective is None:
+        console.say("objective=KEY, a key of metrics.jsonl, ranks the jobs and names the best.")
+    elif best.state == "done" and best.objective in numbers:
+        run = sweep.folder / best.job
+        console.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
+        console.say(f"  go on     {command('gan-train', resume=run)}")
+    console.say(f"  compare   {program('tensorboard')} --logdir {sweep.folder}")
+    console.say(f"  table     {sweep.folder / TABLE}")
+    return [record for record in found if record.failed]

@@ -18,17 +18,20 @@ from gan_cli.cli import is_out_of_memory
 from gan_cli.data.base import AnyDataset, Dataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
+from gan_cli.games.base import Preview
+from gan_cli.health import Health, diversity
 from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.resume import Config, Start
-from gan_cli.runlog import FILTERS, LoadingBar, RunLog, system_scalars
+from gan_cli.runlog import FILTERS, LoadingBar, RunLog, system_scalars, without_machine
 from gan_cli.spec import DataSpec
 from gan_cli.stopping import StopRequest
 from gan_cli.terminal import Terminal
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
+REFERENCE_IMAGES = 100  # real images whose diversity is held against the samples'
 
 
 class Recorder:
@@ -44,12 +47,16 @@ class Recorder:
     ) -> None:
         self.runlog, self.session, self.dataset, self.config = log, session, dataset, config
         self.environment = environment
-        self.saved_step: int | None = None
+        self.saver = checkpoint.Saver(log.directory / checkpoint.FOLDER)
+        self.health = Health()
+        for line in log.history():  # of the run's earlier sessions
+            self.health.see(line)
         self._in_hparams = False
-        #: Real points to plot beside generated ones; empty for images.
+        #: Real data to hold generated ones against: points are plotted, images compared.
         self.real = torch.empty(0)
-        if isinstance(dataset, Dataset) and not dataset.spec.is_image:
-            self.real = dataset.first(REFERENCE_POINTS)
+        if isinstance(dataset, Dataset):
+            points = not dataset.spec.is_image
+            self.real = dataset.first(REFERENCE_POINTS if points else REFERENCE_IMAGES)
 
     def advance(self, step: int) -> None:
         """Move the progress bar."""
@@ -59,23 +66,44 @@ class Recorder:
         """Write one line of numbers."""
         if not self._in_hparams:
             self._in_hparams = True
-            metrics = [key for key in HEADLINE_METRICS if key in scalars]
+            wanted = dict.fromkeys((*HEADLINE_METRICS, self.config["objective"]))
+            metrics = [key for key in wanted if key in scalars]
             self.runlog.hparams(report.tensorboard_settings(self.config), metrics)
-        self.runlog.scalars(step, scalars | system_scalars(self.session.device))
+        found, messages = self.health.see(scalars)
+        self.runlog.scalars(step, scalars | found | system_scalars(self.session.device))
+        for message in messages:
+            self.runlog.finding(step, message)
+        self.settle(wait=False)
 
-    def sample(self, step: int) -> None:
-        """Write the preview picture of `step`, and D's filters."""
-        self.runlog.picture(step, self.picture())
+    def sample(self, step: int) -> dict[str, float]:
+        """Write the preview picture of `step`, and D's filters; how diverse the samples are."""
+        preview = self.session.game.preview()
+        self.runlog.picture(step, self.picture(preview))
         spec = self.dataset.spec
         filters = None
         if isinstance(spec, DataSpec):
             filters = first_filters(self.session.game.discriminators, spec)
         if filters is not None:
             self.runlog.picture(step, draw_filters(filters), what=FILTERS)
+        return self.diversities(preview)
 
-    def picture(self) -> Picture:
+    def diversities(self, preview: Preview) -> dict[str, float]:
+        """Mean pairwise distance of generated and of real data, and the modes they reach."""
+        sets = {f"_{domain}": pair for domain, pair in preview.translations.items()}
+        if isinstance(self.dataset, Dataset):
+            sets[""] = preview.samples.float().cpu(), self.real
+        found = {}
+        for suffix, (fake, real) in sets.items():
+            if len(fake) > 1 and len(real) > 1:
+                found[f"diversity/fake{suffix}"] = diversity(fake)
+                found[f"diversity/real{suffix}"] = diversity(real)
+        if isinstance(self.dataset, Dataset) and self.dataset.density is not None:
+            found["modes/covered"] = float(self.dataset.density.covered(preview.samples))
+            found["modes/total"] = float(len(self.dataset.density.means))
+        return found
+
+    def picture(self, preview: Preview) -> Picture:
         """The preview, drawn."""
-        preview = self.session.game.preview()
         return draw(
             preview.samples,
             preview.spec,
@@ -85,32 +113,23 @@ class Recorder:
         )
 
     def save(self, step: int) -> None:
-        """Write a checkpoint; if the disk is full, say so and go on to the next one.
+        """Begin to write a checkpoint; if one fails, say so and go on to the next.
 
         Raises:
             DivergedError: the weights are not finite.
         """
-        try:
-            self.write(step)
-        except OSError as error:
-            self.runlog.say(
-                f"warning: the checkpoint of step {step} could not be written ({error}). Older "
-                "ones are kept; the next one is tried as usual."
-            )
+        self.settle()
+        self.begin(step)
 
-    def write(self, step: int) -> None:
-        """Write a checkpoint, unless the weights are not finite.
+    def begin(self, step: int) -> None:
+        """Begin to write a checkpoint, unless the weights are not finite.
 
         Raises:
             DivergedError: they are not.
-            OSError: it could not be written.
         """
         for name, value in self.session.game.state_dict().items():
             if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
-                raise DivergedError(
-                    f"training diverged: {name} is not finite at step {step}. The last good "
-                    "checkpoint is kept; try a smaller optimizer.lr."
-                )
+                raise DivergedError(f"training diverged: {name} is not finite at step {step}.")
         self.runlog.flush()
         state = {
             "step": step,
@@ -119,20 +138,37 @@ class Recorder:
             "environment": self.environment,
             "session": self.session.state_dict(),
         }
-        keep = {"keep_last": self.config["keep_last"], "keep_every": self.config["keep_every"]}
-        checkpoint.save(self.runlog.directory / checkpoint.FOLDER, state, **keep)
-        self.saved_step = step
+        self.saver.save(
+            state,
+            keep_last=self.config["keep_last"],
+            keep_every=self.config["keep_every"],
+            metrics=without_machine(self.runlog.last),
+            first=self.runlog.sync,
+        )
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Say so if the checkpoint begun last could not be written."""
+        try:
+            self.saver.wait() if wait else self.saver.poll()
+        except OSError as error:
+            self.runlog.say(
+                f"warning: a checkpoint could not be written ({error}). Older ones are kept; "
+                "the next one is tried as usual."
+            )
 
     def save_at_end(self) -> None:
-        """Write the last checkpoint, if the cadence has not.
+        """Write the last checkpoint, if the cadence has not, and wait until it is safe.
 
         Raises:
+            DivergedError: the weights are not finite.
             GanTrainError: it could not be written, so work is lost.
         """
-        if self.saved_step == self.session.step:
+        self.settle()
+        if self.saver.saved_step == self.session.step:
             return
+        self.begin(self.session.step)
         try:
-            self.write(self.session.step)
+            self.saver.wait()
         except OSError as error:
             raise GanTrainError(
                 f"{self.runlog.directory}: the last checkpoint could not be written ({error}). "
@@ -267,10 +303,15 @@ def train_in_directory(
     log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
     try:
         return train_and_report(config, recorder)
+    except DivergedError as error:
+        advice = report.after_divergence(config, directory, recorder.saver.saved_step)
+        log.note(f"ended: {error}")
+        raise DivergedError(f"{error}\n{advice}") from error
     except BaseException as error:
         log.note(f"ended: {error or type(error).__name__}")
         raise
     finally:
+        recorder.settle()
         log.close()
 
 
@@ -285,6 +326,7 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
         log=config["log_every"],
         sample=config["sample_every"],
         checkpoint=config["checkpoint_every"],
+        checkpoint_minutes=config["checkpoint_minutes"],
     )
     with StopRequest() as stop:
         if session.step == 0:
@@ -306,7 +348,7 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
                 ),
             )
         recorder.save_at_end()
-        picture = log.final_picture(recorder.picture())
+        picture = log.final_picture(recorder.picture(session.game.preview()))
     log.table()
     lines = report.ending(config, log, session, reason, picture=picture, signal=stop.name)
     log.say("\n".join(lines))

@@ -510,7 +510,7 @@ def test_hostile_states_are_refused(cli: Cli, change: dict[str, Any]) -> None:
     path = Path("outputs/m/checkpoints/step_00000001.pt")
     state = checkpoint.read(path)
     state["session"]["game"]["_extra_state"] |= change
-    torch.save(state, path)
+    checkpoint.write(path, state)
     result = cli("resume=outputs/m", "steps=2")
     assert result.code == 2
     assert "does not fit its own config" in result.err

@@ -16,7 +16,7 @@ LEVELS = {
     "gan_cli": 0,
     "errors": 0, "seeding": 0, "spec": 0, "noise": 0, "losses": 0, "schedules": 0, "density": 0,
     "ema": 0, "regularizers": 0,
-    "shell": 0, "files": 0, "terminal": 0, "stopping": 0, "device": 0, "environment": 0,
+    "health": 0, "shell": 0, "files": 0, "terminal": 0, "stopping": 0, "device": 0, "environment": 0,
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "checkpoint": 1, "rundir": 2, "runlog": 2,
     "loop": 2,
     "config": 3, "build": 3, "sweep": 4, "check": 4, "resume": 4, "explain": 4, "cli": 4,

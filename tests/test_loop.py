@@ -75,8 +75,9 @@ class Notes:
     def log(self, step: int, scalars: dict[str, float]) -> None:
         self.lines[step] = scalars
 
-    def sample(self, step: int) -> None:
+    def sample(self, step: int) -> dict[str, float]:
         self.samples.append(step)
+        return {}
 
     def save(self, step: int) -> None:
         self.saves.append(step)
@@ -181,6 +182,7 @@ def test_cadence_and_keys() -> None:
     assert notes.lines[2].keys() == {
         "loss/d", "loss/g", "prob/real", "prob/fake", "value", "divergence/jsd_bound",
         "grad_norm/d", "grad_norm/g", "lr/d", "lr/g", "time", "images_per_s",
+        "system/data_wait",
     }  # fmt: skip
     line = notes.lines[2]
     assert line["value"] == pytest.approx(-line["loss/d"], rel=1e-5)
@@ -230,7 +232,7 @@ def test_divergence_stops_and_names_the_number() -> None:
     s = session()
     with torch.no_grad():
         next(s.game.generators.parameters()).fill_(float("nan"))
-    with pytest.raises(DivergedError, match=r"step 1: loss/d=nan"):
+    with pytest.raises(DivergedError, match=r"step 1, in D's move: loss/d=nan.*G's weights"):
         run(s, 5)
     require_finite({"loss/d": 1.0}, 1)
 

@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -40,12 +40,14 @@ class Preview:
         spec: what they are.
         columns: of a sheet; None: as many as rows.
         captions: one for each image; empty: none.
+        translations: generated and real data of each domain, of games between two.
     """
 
     samples: Tensor
     spec: DataSpec
     columns: int | None = None
     captions: tuple[str, ...] = ()
+    translations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

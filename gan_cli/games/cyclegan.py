@@ -294,7 +294,13 @@ class CycleGAN(Game[PairBatch]):
         rows = torch.stack([shown(x, spec) for x, spec in columns], dim=1)
         spec = DataSpec((channels, *self.spec.a.shape[1:]), (0.0, 1.0))
         samples = rows.flatten(0, 1)
-        return Preview(samples, spec, columns=len(COLUMNS), captions=COLUMNS * len(a))
+        return Preview(
+            samples,
+            spec,
+            columns=len(COLUMNS),
+            captions=COLUMNS * len(a),
+            translations={"a": (fake_a, a), "b": (fake_b, b)},
+        )
 
     def translate(self, x: Tensor, direction: Direction) -> Tensor:
         """Images of one domain as ones of the other, with the averaged weights if kept.
