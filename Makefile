@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow bench lint types check clean
+.PHONY: help install demo test test-slow bench torture lint types check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test-slow: install  ## the slow tests
 
 bench: install  ## gan-train against a textbook loop (some minutes; needs MNIST, see ROOT=)
 	$(BIN)/python benchmarks/bench.py $(if $(ROOT),--root $(ROOT)) $(BENCH)
+
+torture: install  ## kill, truncate and fill disks, and compare byte for byte (MINUTES=30)
+	$(BIN)/python benchmarks/torture.py --minutes $(or $(MINUTES),30) $(TORTURE)
 
 lint: install  ## ruff: rules, docstrings and format
 	$(BIN)/ruff check .

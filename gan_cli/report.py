@@ -18,6 +18,7 @@ from gan_cli.runlog import RunLog
 from gan_cli.shell import command, program
 from gan_cli.spec import DataSpec
 
+LARGEST_RATE = 1e-3  # that is advised
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 
@@ -69,7 +70,7 @@ def ending(
 
 def after_divergence(config: Config, directory: Path, saved_step: int | None) -> str:
     """What to try after numbers that are not finite, and what is left to begin from."""
-    rate = config["optimizer"]["lr"] / 10
+    rate = min(config["optimizer"]["lr"] / 10, LARGEST_RATE)
     tries = [f"optimizer.lr={rate:g}"]
     if config["max_grad_norm"] is None:
         tries.append("max_grad_norm=1")

@@ -6,7 +6,6 @@ Logging never stops training: what cannot be written is said once and then left 
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -128,10 +127,12 @@ class RunLog:
             self._display.update(self._display.task_ids[0], completed=step)
 
     def scalars(self, step: int, scalars: dict[str, float]) -> None:
-        """Record one line of numbers everywhere."""
-        self.last, self.last_step = scalars, step
+        """Record one line of numbers everywhere; only lines with losses are shown."""
         self._write(METRICS, self._metrics_file, json.dumps({"step": step, **scalars}) + "\n")
         self._guard("TensorBoard", lambda: self._scalars_to_tensorboard(step, scalars))
+        if "time" not in scalars:  # numbers about a picture, between two lines
+            return
+        self.last, self.last_step = scalars, step
         status = "   ".join(
             f"{name} {number(scalars[key])}" for key, name in HEADLINES.items() if key in scalars
         )
@@ -211,9 +212,7 @@ class RunLog:
                 file.close()
 
     def _time_left(self, step: int, scalars: dict[str, float]) -> str:
-        pace = scalars.get("time", math.nan) / max(step, 1)
-        if not math.isfinite(pace):
-            return "unknown"
+        pace = scalars["time"] / max(step, 1)
         return str(timedelta(seconds=round(pace * max(self.steps - step, 0))))
 
     def _save_picture(self, folder: str, name: str, picture: Picture) -> Path:

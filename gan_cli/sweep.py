@@ -34,7 +34,8 @@ BASIC = "basic"
 LOOK_SECONDS = 1.0  # between looks at jobs that run elsewhere
 LONGEST_NAME = 120  # of a job; what is longer ends in a digest
 #: Columns of the printed table, if they are logged, after the objective.
-COLUMNS = ("divergence/jsd", "loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
+COLUMNS = ("divergence/jsd", "loss/d", "loss/g")
+MOST_COLUMNS = 3
 #: What a job computes; `sweep` must not know how.
 Task = Callable[[dict[str, Any], list[str]], int]
 
@@ -431,10 +432,12 @@ def table(folder: Path, found: list[Record]) -> Table:
     rows = ranked(folder, found)
     objective = next((record.objective for record in found if record.objective), None)
     logged = {key for _, numbers in rows for key in numbers}
-    keys = [key for key in dict.fromkeys((objective, *COLUMNS)) if key in logged]
+    keys = [key for key in dict.fromkeys((objective, *COLUMNS)) if key in logged][:MOST_COLUMNS]
     grid = Table(title=str(folder), title_justify="left")
-    for heading in ("job", "state", "step", "minutes", *keys):
-        grid.add_column(str(heading), justify="left" if heading in ("job", "state") else "right")
+    grid.add_column("job", overflow="fold")
+    for heading in ("state", "step", "minutes", *keys):
+        left = heading == "state"
+        grid.add_column(str(heading), justify="left" if left else "right", no_wrap=True)
     for record, numbers in rows:
         minutes = f"{numbers['time'] / 60:.1f}" if "time" in numbers else ""
         values = (number(numbers[key]) if key in numbers else "" for key in keys if key)
@@ -461,7 +464,7 @@ def write_csv(folder: Path, found: list[Record]) -> None:
                     record.code,
                     *(record.swept.get(key, "") for key in swept),
                     *(numbers.get(key, "") for key in logged),
-                    record.message,
+                    record.message.partition("\n")[0],
                 ]
             )
 
@@ -486,7 +489,8 @@ def finish(sweep: Plan) -> list[Record]:
     elif best.state == "done" and best.objective in numbers:
         run = sweep.folder / best.job
         console.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
-        console.say(f"  go on     {command('gan-train', resume=run)}")
+        steps = 2 * round(numbers["step"])
+        console.say(f"  go on     {command('gan-train', resume=run, steps=steps)}")
     console.say(f"  compare   {program('tensorboard')} --logdir {sweep.folder}")
     console.say(f"  table     {sweep.folder / TABLE}")
     return [record for record in found if record.failed]

@@ -48,6 +48,7 @@ class Recorder:
         self.runlog, self.session, self.dataset, self.config = log, session, dataset, config
         self.environment = environment
         self.saver = checkpoint.Saver(log.directory / checkpoint.FOLDER)
+        self._unsaved = False  # whether the newest checkpoint could not be written
         self.health = Health()
         for line in log.history():  # of the run's earlier sessions
             self.health.see(line)
@@ -148,13 +149,20 @@ class Recorder:
 
     def settle(self, *, wait: bool = True) -> None:
         """Say so if the checkpoint begun last could not be written."""
+        before = self.saver.saved_step
         try:
             self.saver.wait() if wait else self.saver.poll()
         except OSError as error:
-            self.runlog.say(
-                f"warning: a checkpoint could not be written ({error}). Older ones are kept; "
-                "the next one is tried as usual."
-            )
+            if not self._unsaved:
+                self.runlog.say(
+                    f"warning: a checkpoint could not be written ({error}). Older ones are kept; "
+                    "all that follow are tried as usual."
+                )
+            self._unsaved = True
+        else:
+            if self._unsaved and self.saver.saved_step != before:
+                self._unsaved = False
+                self.runlog.say("checkpoints can be written again.")
 
     def save_at_end(self) -> None:
         """Write the last checkpoint, if the cadence has not, and wait until it is safe.
