@@ -52,7 +52,6 @@ MODELS = {
 class Tally:
     kills: int = 0
     in_save: int = 0
-    starts: int = 0
     runs: int = 0
     different: int = 0
     unusable: int = 0
@@ -77,6 +76,11 @@ def run(command: list[str], **settings: object) -> tuple[int, str]:
     process = start(command, **settings)
     out, _ = process.communicate()
     return process.returncode, out
+
+
+def unfinished(run: Path) -> set[Path]:
+    """Checkpoints that were being written."""
+    return set(run.glob("checkpoints/.step_*.tmp"))
 
 
 def session(run: Path) -> dict[str, object]:
@@ -121,23 +125,23 @@ def kill_until_done(model: str, name: str, folder: Path, tally: Tally, chance: r
     startup = 3.0
     while True:
         began = time.monotonic()
+        old = unfinished(run)
         process = start(arguments(model, name, folder))
-        tally.starts += 1
         enough = tally.kills >= quota or time.monotonic() > ends
         if not enough:
-            deadline = began + startup * chance.uniform(0.7, 1.4)
+            deadline = began + startup * chance.uniform(0.7, 2.5)
             in_save = chance.random() < 1 / 3
             while process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.002)
             while in_save and process.poll() is None and time.monotonic() < began + 20:
-                if list(run.glob("checkpoints/.step_*.tmp")):
+                if unfinished(run) - old:
                     break
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
         out, _ = process.communicate(timeout=600)
         if process.returncode == -signal.SIGKILL:
             tally.kills += 1
-            tally.in_save += bool(list(run.glob("checkpoints/.step_*.tmp")))
+            tally.in_save += bool(unfinished(run) - old)
             continue
         tally.runs += 1
         if process.returncode != 0:

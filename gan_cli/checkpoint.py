@@ -129,7 +129,7 @@ def seal(file: io.BufferedRandom) -> None:
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(-2, os.SEEK_END)  # the length of the comment ends an archive that has none
-    file.write(SEAL_SIZE.to_bytes(2, "little") + SEAL + digest.encode())
+    file.write(ending(digest))
 
 
 def require_sound(path: Path) -> bool:
@@ -156,10 +156,16 @@ def require_sound(path: Path) -> bool:
         while left > 0 and (block := file.read(min(left, 2**20))):
             digest.update(block)
             left -= len(block)
-        digest.update(b"\0\0")  # as the length of the comment was when it was sealed
-    if comment != SEAL + digest.hexdigest().encode():
+        tail = file.read()
+    digest.update(b"\0\0")  # as the length of the comment was when it was sealed
+    if tail != ending(digest.hexdigest()):
         raise ValueError("its checksum is wrong")
     return True
+
+
+def ending(digest: str) -> bytes:
+    """The last bytes of a sealed archive: the length of its comment, and the comment."""
+    return SEAL_SIZE.to_bytes(2, "little") + SEAL + digest.encode()
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -70,13 +70,16 @@ def generator_wins(lines: Sequence[Line]) -> str | None:
 
 
 def collapses(lines: Sequence[Line], suffix: str) -> str | None:
-    """Samples of fixed noise are much more alike than data are, and were not before."""
+    """Samples of fixed noise have become much more alike, or were and remain so."""
     shares = [line[f"diversity/fake{suffix}"] / line[f"diversity/real{suffix}"] for line in lines]
-    if not (max(shares[-2:]) < 0.5 and max(shares[-2:]) < 0.75 * max(shares)):
+    newest, most = max(shares[-2:]), max(shares)
+    fell = most >= 0.6 and newest < most / 2
+    stayed = most < 0.3 and shares[-1] <= shares[0]
+    if not (fell or stayed):
         return None
     return (
-        f"samples of fixed noise differ {shares[-1]:.2f} times as much as data do, "
-        f"down from {max(shares):.2f}"
+        f"samples of fixed noise differ only {shares[-1]:.2f} times as much as data do, "
+        f"after {most:.2f} times in the last {len(lines)} pictures"
     )
 
 
@@ -93,13 +96,13 @@ def modes_are_missing(lines: Sequence[Line]) -> str | None:
 def oscillates(lines: Sequence[Line]) -> str | None:
     """D's verdict on generated data swings between the extremes: the players chase each other."""
     fakes = [line["prob/fake"] for line in lines]
-    low, high = 0.15, 0.85
+    low, high = 0.2, 0.8
     swings, side = 0, 0
     for fake in fakes:
         now = 1 if fake > high else -1 if fake < low else side
         swings += side not in (now, 0)
         side = now
-    if swings < 4:
+    if swings < 3:
         return None
     return f"in {len(lines)} lines D(G(z)) swung {swings} times between {low} and {high}"
 
@@ -115,7 +118,7 @@ def collapse_rule(suffix: str) -> Rule:
     return Rule(
         f"mode_collapse{suffix}",
         (f"diversity/fake{suffix}", f"diversity/real{suffix}"),
-        3,
+        6,
         lambda lines: collapses(lines, suffix),
         "a smaller optimizer.lr_g, regularizer=[instance_noise] or regularizer=[r1], "
         "loss=relativistic or least_squares, or a larger data.batch_size",
@@ -177,6 +180,8 @@ class Health:
         self._rules = rules
         self._lines: dict[str, deque[Line]] = {r.name: deque(maxlen=r.lines) for r in rules}
         self._active: set[str] = set()
+        #: Lines since each finding last held: one that comes and goes is told once.
+        self._since: dict[str, int] = {}
 
     def see(self, line: Line) -> tuple[dict[str, float], list[str]]:
         """Look at one more line.
@@ -193,13 +198,15 @@ class Health:
             lines = self._lines[rule.name]
             lines.append(line)
             found = rule.evidence(lines) if len(lines) == rule.lines else None
+            since = self._since.get(rule.name, rule.lines)
             if found:
                 logged[rule.key] = 1.0
-                if rule.name not in self._active:
+                if since >= rule.lines:
                     name = rule.name.replace("_", " ")
                     messages.append(f"{name}: {found}. Try {rule.remedy}.")
                 self._active.add(rule.name)
             elif rule.name in self._active:
                 logged[rule.key] = 0.0
                 self._active.remove(rule.name)
+            self._since[rule.name] = 0 if found else since + 1
         return logged, messages
