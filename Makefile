@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow bench torture lint types check clean
+.PHONY: help install demo test test-slow test-ray bench torture lint types check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +27,12 @@ test: install  ## install and run the default tests (under 3 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow and not gpu'
 
 test-slow: install  ## the slow tests
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not ray'
+
+test-ray:  ## the tests of sweeps on ray, in an environment of their own
+	test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,ray]'
+	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -m ray
 
 bench: install  ## gan-train against a textbook loop (some minutes; needs MNIST, see ROOT=)
 	$(BIN)/python benchmarks/bench.py $(if $(ROOT),--root $(ROOT)) $(BENCH)

@@ -86,8 +86,6 @@ def save(
     """
     first()
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".step_*.tmp"):  # of a process that was killed while saving
-        leftover.unlink(missing_ok=True)
     path = folder / f"step_{state['step']:08d}.pt"
     require_space(folder, sum(tensor.nbytes for tensor in tensors_in(state)) + SPARE_BYTES)
     write(path, state)

@@ -45,6 +45,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed in `replacing` left anywhere below a folder."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 class Appender:
     """Appends text to a file as a whole; what a full disk refuses is kept and tried again.
 

@@ -15,7 +15,7 @@ import math
 import os
 import re
 import threading
-import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,6 +51,7 @@ class Plan:
         launcher: Hydra's launcher.
         sweeper: Hydra's sweeper.
         here: the current folder, which jobs elsewhere go to.
+        mark: tells the jobs of this command from those of earlier ones in the same folder.
     """
 
     arguments: list[str]
@@ -59,6 +60,7 @@ class Plan:
     launcher: str = BASIC
     sweeper: str = BASIC
     here: Path = field(default_factory=Path.cwd)
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def parallel(self) -> bool:
@@ -171,9 +173,11 @@ class Record:
         code: its exit code.
         message: why it failed.
         process: the machine and process that it runs in.
+        mark: of the plan that it ran under last.
     """
 
     job: str
+    mark: str
     swept: dict[str, str]
     objective: str | None
     direction: str
@@ -232,7 +236,9 @@ def run_job(
     config["resume"] = config["resume"] or "auto"
     if config["threads"] is None:
         config["threads"] = threads_for(sweep, hydra_config)
-    record = Record(job, swept_keys(hydra_config), config["objective"], config["direction"])
+    record = Record(
+        job, sweep.mark, swept_keys(hydra_config), config["objective"], config["direction"]
+    )
     record.write(sweep.folder)
     if not sweep.parallel:
         total = f" of {sweep.jobs}" if sweep.jobs else ""
@@ -364,7 +370,6 @@ class Overview:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._told: dict[str, str] = {}
-        self._since = time.time()
 
     def __enter__(self) -> Overview:
         if self.sweep.parallel:
@@ -383,12 +388,7 @@ class Overview:
         with shown if self._console.is_terminal else contextlib.nullcontext():
             while True:
                 last = self._ended.wait(LOOK_SECONDS)
-                found = [
-                    record
-                    for record in records(self.sweep.folder)
-                    if (self.sweep.folder / RECORDS / f"{record.job}.json").stat().st_mtime
-                    >= self._since
-                ]
+                found = [r for r in records(self.sweep.folder) if r.mark == self.sweep.mark]
                 self._tell(found)
                 if self._console.is_terminal:
                     shown.update(table(self.sweep.folder, found))
@@ -473,7 +473,7 @@ def finish(sweep: Plan) -> list[Record]:
     """Write and show the table of all jobs, and name the best.
 
     Returns:
-        The jobs that failed.
+        The jobs of this command that failed.
     """
     from gan_cli.terminal import Terminal
 
@@ -493,4 +493,4 @@ def finish(sweep: Plan) -> list[Record]:
         console.say(f"  go on     {command('gan-train', resume=run, steps=steps)}")
     console.say(f"  compare   {program('tensorboard')} --logdir {sweep.folder}")
     console.say(f"  table     {sweep.folder / TABLE}")
-    return [record for record in found if record.failed]
+    return [record for record in found if record.failed and record.mark == sweep.mark]

@@ -18,6 +18,7 @@ from gan_cli.cli import is_out_of_memory
 from gan_cli.data.base import AnyDataset, Dataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
+from gan_cli.files import remove_leftovers
 from gan_cli.games.base import Preview
 from gan_cli.health import Health, diversity
 from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
@@ -289,6 +290,7 @@ def train_in_directory(
         config["name"] = str(directory.relative_to(output_dir))
         stack.enter_context(rundir.lock(directory))
     config["resume"] = None
+    remove_leftovers(directory)
     try:
         rundir.write_config(directory, config)
     except OSError as error:

@@ -179,6 +179,14 @@ def test_the_background_reports_what_failed(
     assert saver.saved_step == 2
 
 
+def test_leftovers_of_a_killed_process_are_removed(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=6", "name=run").code == 0
+    for name in (".final.png.1.tmp", "checkpoints/.step_00000008.pt.1.tmp"):
+        Path("outputs/run/samples" if "png" in name else "outputs/run", name).write_bytes(b"half")
+    assert cli("resume=outputs/run", "steps=8").code == 0
+    assert not list(Path("outputs/run").rglob(".*.tmp"))
+
+
 def limited(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 

@@ -1,0 +1,230 @@
+"""Sweeps: a folder a job, one table, failures shown, the same command again goes on."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gan_cli import checkpoint
+from gan_cli.runlog import MACHINE
+from gan_cli.sweep import count_jobs
+from tests.conftest import Cli
+from tests.test_resume import assert_same_run
+
+FAST = ["data.batch_size=8", "steps=6", "log_every=2", "sample_every=0", "checkpoint_every=2"]
+GRID = ["-m", "noise.dim=2,3", "seed=1,2", "threads=1", *FAST]
+
+
+def table(folder: str = "outputs/s") -> list[dict[str, str]]:
+    with Path(folder, "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_machine(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if not k.startswith(MACHINE)} for row in rows]
+
+
+def test_the_table_ranks_and_names_the_best(cli: Cli) -> None:
+    result = cli(*GRID, "name=s", "objective=loss/g", "direction=maximize")
+    assert result.code == 0
+    rows = table()
+    assert [row["state"] for row in rows] == ["done"] * 4
+    losses = [float(row["loss/g"]) for row in rows]
+    assert losses == sorted(losses, reverse=True)
+    assert {(row["noise.dim"], row["seed"]) for row in rows} == {
+        ("2", "1"), ("2", "2"), ("3", "1"), ("3", "2"),
+    }  # fmt: skip
+    assert f"in outputs/s/{rows[0]['job']}" in result.out
+    assert "sweep s, job 4 of 4: noise.dim-3_seed-2" in result.out
+    run = Path("outputs/s", rows[0]["job"])
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert losses[0] == last["loss/g"]
+
+
+def test_a_failed_job_is_in_the_table_and_stops_no_other(cli: Cli) -> None:
+    result = cli("-m", "optimizer.lr=1e-3,1e30", "loss=minimax,nan", *FAST)
+    assert result.code == 2  # refused before any job: no such loss
+    assert not Path("outputs").exists()
+    result = cli("-m", "optimizer.lr=1e30,1e-3,-1", "name=s", *FAST)
+    assert result.code == 1
+    rows = {row["job"]: row for row in table()}
+    states = {job: (row["state"], row["exit_code"]) for job, row in rows.items()}
+    assert states == {
+        "optimizer.lr-1e30": ("diverged", "3"),
+        "optimizer.lr-0.001": ("done", "0"),
+        "optimizer.lr--1": ("failed", "2"),
+    }
+    assert rows["optimizer.lr--1"]["message"].startswith("optimizer.lr=-1")
+    assert "2 jobs of the sweep failed" in result.err
+
+
+def test_the_same_command_again_skips_and_resumes(cli: Cli) -> None:
+    assert cli(*GRID, "name=whole").code == 0
+    assert cli(*GRID, "name=s").code == 0
+    for job, last in (("noise.dim-2_seed-1", 2), ("noise.dim-3_seed-1", 0)):
+        for path in checkpoint.found(Path("outputs/s", job, "checkpoints")):
+            if checkpoint.step_of(path) > last:
+                path.unlink()
+    result = cli(*GRID, "name=s")
+    assert result.code == 0
+    assert result.out.count("finished, 6 of steps=6") == 2
+    assert result.out.count("resumed at step 2") == 1
+    assert without_machine(table()) == without_machine(table("outputs/whole"))
+    for row in table():
+        assert_same_run(Path("outputs/s", row["job"]), Path("outputs/whole", row["job"]))
+
+
+def test_keys_inside_a_swept_group_need_only_exist_in_its_options(cli: Cli) -> None:
+    small = ["data.image_size=16", "model.width=4", "data.batch_size=4", "steps=1"]
+    result = cli("-m", "model=dcgan,cgan", "data=digits", *small, "name=s")
+    assert result.code == 0, result.err
+    assert {row["job"] for row in table()} == {"model-dcgan", "model-cgan"}
+    result = cli("-m", "model=dcgan,cgan", "data=digits", *small, "model.widht=3", "name=t")
+    assert result.code == 1
+    assert "widht" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["name=a,b"], "names the whole sweep"),
+        (["seed=1,2", "name=../x"], "name=../x"),
+        (["seed=1,2", "direction=up"], "direction=up: use minimize, maximize"),
+        (["seed=1,2", "hydra/sweeper=optuna"], "needs objective=KEY"),
+        (["seed=1,2", "hydra/launcher=nowhere"], "nowhere"),
+    ],
+)
+def test_sweeps_that_make_no_sense(cli: Cli, arguments: list[str], words: str) -> None:
+    result = cli("-m", *arguments, *FAST)
+    assert result.code in (1, 2)
+    assert words in result.err
+    assert "Traceback" not in result.err
+
+
+def test_long_names_are_cut_and_stay_apart(cli: Cli) -> None:
+    wide = ",".join(f"[{','.join(['3'] * 70)},{last}]" for last in (4, 5))
+    assert cli("-m", f"model.generator.hidden={wide}", "name=s", *FAST).code == 0
+    jobs = [row["job"] for row in table()]
+    assert len(set(jobs)) == 2
+    assert max(map(len, jobs)) <= 120
+
+
+def test_jobs_are_counted() -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parse = OverridesParser.create().parse_overrides
+    assert count_jobs(parse(["seed=1,2,3", "noise.dim=range(2,6)", "steps=4"])) == 12
+    assert count_jobs(parse(["steps=4"])) == 1
+
+
+def sweep(tmp_path: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gan_cli.train", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"COLUMNS": "200"}, **settings,
+    )  # fmt: skip
+
+
+def test_jobs_in_processes_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parallel = [
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "seed=1,2",
+        "optimizer.lr=1e-3,-1",
+    ]
+    done = sweep(tmp_path, "-m", *parallel, "name=s", *FAST)
+    assert done.returncode == 1
+    assert "seed-1 done" in done.stdout.replace("optimizer.lr-0.001_", "")
+    assert "of 4 done, 2 failed" in done.stdout
+    assert "step 6/6" not in done.stdout  # jobs beside each other stay off the terminal
+    monkeypatch.chdir(tmp_path)
+    assert sorted(row["state"] for row in table()) == ["done", "done", "failed", "failed"]
+    cores = len(os.sched_getaffinity(0))
+    for row in table():
+        if row["state"] == "done":
+            config = yaml.safe_load(Path("outputs/s", row["job"], "config.yaml").read_text())
+            assert config["threads"] == max(1, cores // 2)
+    again = sweep(tmp_path, "-m", "seed=1,2", "optimizer.lr=1e-3,-1", "name=s", *FAST)
+    assert again.returncode == 1
+    assert again.stdout.count("finished") == 2
+    other = sweep(tmp_path, "-m", "seed=3,4", "name=s", *FAST)
+    assert other.returncode == 0  # the failed jobs of before are only in the table
+    assert len(table()) == 6
+
+
+def test_optuna_optimises_the_objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = [
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.n_jobs=1",
+        "optimizer.lr=interval(0.0001,0.01)",
+        "objective=loss/g",
+        "direction=maximize",
+    ]
+    done = sweep(tmp_path, "-m", *search, "name=s", *FAST)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    rows = table()
+    assert len(rows) == 3
+    found = yaml.safe_load(Path("outputs/s/optimization_results.yaml").read_text())
+    assert found["best_value"] == float(rows[0]["loss/g"]) == max(float(r["loss/g"]) for r in rows)
+    assert f"optimizer.lr-{found['best_params']['optimizer.lr']}" == rows[0]["job"]
+    again = sweep(tmp_path, "-m", *search, "name=s", *FAST)  # the same trials, all finished
+    assert again.stdout.count("finished") == 3
+    assert len(table()) == 3
+    search[-2] = "objective=loss/x"
+    done = sweep(tmp_path, "-m", *search, "name=t", *FAST)
+    assert done.returncode == 1
+    assert "objective=loss/x: optimizer.lr-" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher", ["submitit_local", pytest.param("ray", marks=pytest.mark.ray)]
+)
+def test_other_launchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str) -> None:
+    extra = {
+        "submitit_local": "hydra.launcher.timeout_min=10",
+        "ray": "+hydra.launcher.ray.init.num_cpus=2",
+    }[launcher]
+    elsewhere = ["-m", f"hydra/launcher={launcher}", extra, "threads=1"]
+    done = sweep(tmp_path, *elsewhere, "seed=1,2", "name=s", *FAST)
+    assert done.returncode == 0, done.stderr + done.stdout
+    monkeypatch.chdir(tmp_path)
+    assert [row["state"] for row in table()] == ["done", "done"]
+    serial = sweep(tmp_path, "-m", "seed=1,2", "threads=1", "name=serial", *FAST)
+    assert serial.returncode == 0
+    assert without_machine(table()) == without_machine(table("outputs/serial"))
+
+
+@pytest.mark.slow
+def test_a_sweep_of_12_jobs_killed_twice_ends_with_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = ["-m", "data=digits,ring", "noise.dim=2,3", "seed=1,2,3", "threads=1"]
+    grid += ["objective=loss/g", "steps=400", "log_every=50", "sample_every=100"]
+    grid += ["checkpoint_every=37"]
+    assert sweep(tmp_path, *grid, "name=whole").returncode == 0
+    for seconds in (9, 13):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gan_cli.train", *grid, "name=s"],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert sweep(tmp_path, *grid, "name=s").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert len(table()) == 12
+    assert without_machine(table()) == without_machine(table("outputs/whole"))
+    for row in table():
+        assert_same_run(Path("outputs/s", row["job"]), Path("outputs/whole", row["job"]))
