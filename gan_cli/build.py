@@ -55,7 +55,9 @@ class Place:
 
 PLACES: dict[str, Place] = {
     "data": Place(
-        DataSource, own=("name", "validation", "batch_size"), presets=("kind", "load_sizes")
+        DataSource,
+        own=("name", "validation", "batch_size"),
+        presets=("kind", "load_sizes", "eval_every"),
     ),
     "noise": Place(Noise),
     "loss": Place(Loss),

@@ -112,6 +112,7 @@ def check_numbers(config: Node) -> list[str]:
                 ("seed", 0),
                 ("log_every", 1),
                 ("sample_every", 0),
+                ("eval_every", 0),
                 ("checkpoint_every", 0),
                 ("accumulate", 1),
                 ("keep_last", 1),
@@ -377,9 +378,17 @@ def meaning_notes(
         notes.append(
             "noise=spherical with noise.dim=1 draws only -1 and +1: G can make two points."
         )
+    return notes + unused_notes(config, given)
+
+
+def unused_notes(config: Node, given: Collection[str]) -> list[str]:
+    """Notes on settings that others leave without effect."""
+    notes = []
     optimizer = config["optimizer"]
     if "optimizer.lr" in given and None not in (optimizer["lr_d"], optimizer["lr_g"]):
         notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
+    if config["objective"] is None and "direction" in given:
+        notes.append("direction has no effect: there is no objective.")
     return notes
 
 

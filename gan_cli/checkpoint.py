@@ -16,6 +16,7 @@ them for people and scripts; nothing depends on it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -42,7 +43,6 @@ FORMAT = 2
 FORMATS = (1, 2)  # those that can be read
 #: What torch.load and the unpickler say of a file that is damaged or something else.
 UNREADABLE = (
-    OSError,
     RuntimeError,
     EOFError,
     ValueError,
@@ -50,7 +50,6 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     OverflowError,
-    MemoryError,
     NotImplementedError,
     zipfile.BadZipFile,
     pickle.UnpicklingError,
@@ -60,6 +59,10 @@ SEAL = b"gan-train sha256:"
 SEAL_SIZE = len(SEAL) + 64
 SPARE_BYTES = 2**20  # free space asked for beyond the tensors themselves
 _NAME = re.compile(r"step_(\d{8,})\.pt")
+
+
+class UnavailableError(UserError):
+    """A file that cannot be read now, though it may be good."""
 
 
 def save(
@@ -89,11 +92,13 @@ def save(
     path = folder / f"step_{state['step']:08d}.pt"
     require_space(folder, sum(tensor.nbytes for tensor in tensors_in(state)) + SPARE_BYTES)
     write(path, state)
-    older = [old for old in found(folder) if step_of(old) < state["step"]]
-    for old in older[keep_last - 1 :]:
-        if not (keep_every and step_of(old) % keep_every == 0):
-            old.unlink(missing_ok=True)
-    write_index(folder, path, metrics or {})
+    # From here on the new one is safe, and what fails is not its failure.
+    with contextlib.suppress(OSError, UserError):
+        older = [old for old in found(folder) if step_of(old) < state["step"]]
+        for old in older[keep_last - 1 :]:
+            if not (keep_every and step_of(old) % keep_every == 0):
+                old.unlink(missing_ok=True)
+        write_index(folder, path, metrics or {})
     return path
 
 
@@ -180,6 +185,8 @@ def read(path: Path) -> dict[str, Any]:
             raise ValueError("a tensor in it claims to be larger than the file")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint.") from error
+    except OSError as error:  # not its content's fault, and perhaps gone tomorrow
+        raise UnavailableError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except UNREADABLE as error:
         raise UserError(f"{path}: damaged, or not a checkpoint ({_first_line(error)}).") from error
     needed = {"format", "step", "config", "spec", "environment", "session"}
@@ -230,7 +237,12 @@ def read_newest(folder: Path) -> Newest:
     damaged: list[tuple[Path, str]] = []
     for path in files:
         try:
-            return Newest(read(path), damaged)
+            state = read(path)
+            if state["step"] != step_of(path):
+                raise UserError(f"{path}: holds step {state['step']}, unlike its name.")
+            return Newest(state, damaged)
+        except UnavailableError:
+            raise
         except UserError as error:
             damaged.append((path, str(error)))
     if files:
@@ -240,9 +252,18 @@ def read_newest(folder: Path) -> Newest:
 
 
 def found(folder: Path) -> list[Path]:
-    """All checkpoints in `folder`, newest first."""
-    files = [path for path in folder.glob("step_*.pt") if _NAME.fullmatch(path.name)]
-    return sorted(files, key=step_of, reverse=True)
+    """All checkpoints in `folder`, newest first; none if there is no such folder.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        files = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnavailableError(f"{folder}: cannot be read ({error.strerror}).") from error
+    return sorted((path for path in files if path.is_file()), key=step_of, reverse=True)
 
 
 def step_of(path: Path) -> int:
@@ -308,9 +329,13 @@ class Saver:
             OSError: it could not be.
         """
         if self._pending is not None:
-            (step, future), self._pending = self._pending, None
-            future.result()
-            self.saved_step = step
+            step, future = self._pending
+            try:
+                future.result()
+                self.saved_step = step
+            finally:
+                if future.done():
+                    self._pending = None
 
     def poll(self) -> None:
         """`wait`, if there is nothing to wait for."""
@@ -337,7 +362,9 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
     """The entries of index.json; none if there is no such file, or it cannot be read."""
     try:
         entries = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
-    wanted = isinstance(entries, list) and all(isinstance(e, dict) and "file" in e for e in entries)
+    wanted = isinstance(entries, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("file"), str) for entry in entries
+    )
     return entries if wanted else []

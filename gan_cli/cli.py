@@ -128,20 +128,23 @@ class App:
             )
 
         failed: list[sweep.Record] = []
+        ended: Exception | None = None
         try:
             with sweep.Overview(plan):
                 self._compose(job)
         except Exception as error:
-            if is_composition_error(error) or not sweep.records(plan.folder):
+            if is_composition_error(error) or isinstance(error, GanTrainError):
                 raise
-            # A launcher or sweeper gave up; what the jobs did is kept.
-            raise GanTrainError(f"the sweep ended early: {error}") from error
+            ended = error  # a launcher or sweeper gave up; what the jobs did is kept
         finally:
             sweep.discard_if_unused(plan.folder)
             failed = sweep.finish(plan)
+        if ended is not None and not failed:
+            words = f"{plan.launcher} launcher, {plan.sweeper} sweeper"
+            raise GanTrainError(f"the sweep cannot go on ({words}): {ended}") from ended
         if failed:
             names = ", ".join(f"{record.job} ({record.state})" for record in failed)
-            raise GanTrainError(f"{len(failed)} jobs of the sweep failed: {names}")
+            raise GanTrainError(f"{len(failed)} of the sweep's jobs failed: {names}")
         return 0
 
     def _plain(self, config: DictConfig) -> dict[str, Any]:

@@ -20,6 +20,7 @@ RESUMABLE = frozenset(
         "max_minutes",
         "log_every",
         "sample_every",
+        "eval_every",
         "checkpoint_every",
         "checkpoint_minutes",
         "keep_last",
@@ -70,6 +71,7 @@ class TrainConfig:
     compile: bool = MISSING
     log_every: int = MISSING
     sample_every: int = MISSING
+    eval_every: int = MISSING
     checkpoint_every: int = MISSING
     checkpoint_minutes: float | None = MISSING
     keep_last: int = MISSING

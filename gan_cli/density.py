@@ -28,8 +28,16 @@ class GaussianMixture:
 
         The count of Srivastava et al. 2017 (VEEGAN, section 4.1), for x of shape (m, n).
         """
-        distances, nearest = torch.cdist(x.double().cpu(), self.means).min(dim=1)
-        return len(nearest[distances <= 3 * self.stds[nearest]].unique())
+        nearest = torch.cdist(x.cpu().double(), self.means).argmin(dim=1)
+        return len(nearest[self.near(x)].unique())
+
+    def near(self, x: Tensor) -> Tensor:
+        """Which points of x, (m, n), lie within three standard deviations of the nearest mean.
+
+        Those are the high-quality samples of Srivastava et al. 2017; bool (m,).
+        """
+        distances, nearest = torch.cdist(x.cpu().double(), self.means).min(dim=1)
+        return distances <= 3 * self.stds[nearest]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log p(x) in nats, float64 (m,), for x of shape (m, n)."""

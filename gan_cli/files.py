@@ -69,6 +69,14 @@ class Appender:
             OSError: it could not be written; the file ends where it did.
         """
         self._pending += text.encode()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what could not be written before.
+
+        Raises:
+            OSError: it still cannot.
+        """
         end = self._file.seek(0, os.SEEK_END)
         left = memoryview(self._pending)
         try:
@@ -80,11 +88,12 @@ class Appender:
         self._pending = b""
 
     def sync(self) -> None:
-        """Bring what was written to the disk.
+        """Write what could not be written before, and bring all to the disk.
 
         Raises:
             OSError: that failed.
         """
+        self.flush()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

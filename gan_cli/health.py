@@ -71,6 +71,8 @@ def generator_wins(lines: Sequence[Line]) -> str | None:
 
 def collapses(lines: Sequence[Line], suffix: str) -> str | None:
     """Samples of fixed noise have become much more alike, or were and remain so."""
+    if lines[-1][f"diversity/real{suffix}"] <= 0:  # all data are the same
+        return None
     shares = [line[f"diversity/fake{suffix}"] / line[f"diversity/real{suffix}"] for line in lines]
     newest, most = max(shares[-2:]), max(shares)
     fell = most >= 0.6 and newest < most / 2
@@ -169,7 +171,7 @@ RULES = (
 
 def diversity(x: Tensor) -> float:
     """How much two of the data differ in a component, root mean square over (n, ...) pairs."""
-    variances = x.double().flatten(1).var(dim=0)
+    variances = x.cpu().double().flatten(1).var(dim=0)
     return math.sqrt(2 * variances.mean().item())
 
 

@@ -96,10 +96,11 @@ class Broken:
 
 
 class Watch:
-    """Notes the first loss that is not finite, and lets nothing move after it.
+    """Notes the first loss that is not finite, and lets no weight move after it.
 
-    On a GPU all of this stays there, and optimizers that can read the flag there do, so that no
-    step waits for the host; it asks when a line is due. On the CPU asking costs nothing.
+    On a GPU all of this stays there, and fused optimizers read the flag there, so that no step
+    waits for the host; it asks when a line is due. Other optimizers go on until then, and spoil
+    weights that are not saved any more. On the CPU asking costs nothing.
     """
 
     def __init__(self, device: torch.device, *, on_device: bool | None = None) -> None:
@@ -107,7 +108,7 @@ class Watch:
         #: 1 from the first loss on that is not finite, else 0.
         self.flag = torch.zeros((), device=device)
         self._first: Broken | None = None
-        self._when = torch.zeros((), device=device)
+        self._when = torch.zeros((), dtype=torch.int64, device=device)
         self._values: dict[Player, tuple[list[str], Tensor]] = {}
 
     def see(self, player: Player, step: int, loss: Tensor, scalars: Scalars) -> None:
@@ -118,7 +119,7 @@ class Watch:
                 self.flag.fill_(1.0)
             return
         tripped = self.flag > 0
-        code = float(2 * step + (player == "g"))
+        code = 2 * step + (player == "g")
         self._when = torch.where(tripped, self._when, code)
         values = torch.stack([value.float() for value in scalars.values()])
         if player in self._values:
@@ -130,10 +131,9 @@ class Watch:
         """Whether `optimizer` may step; one that reads the flag on its device always may."""
         if not self.on_device:
             return self._first is None
-        if getattr(optimizer, "_step_supports_amp_scaling", False):
+        if all(group.get("fused") for group in optimizer.param_groups):
             optimizer.found_inf = self.flag  # type: ignore[attr-defined]
-            return True
-        return not self.flag.item()
+        return True
 
     def first(self) -> Broken | None:
         """The first move whose loss was not finite; the host waits for the device."""
@@ -213,6 +213,7 @@ class Cadence:
     log: int
     sample: int
     checkpoint: int
+    evaluate: int = 0
     checkpoint_minutes: float | None = None
 
 
@@ -227,6 +228,9 @@ class Observer(Protocol):
 
     def sample(self, step: int) -> dict[str, float]:
         """A picture is due; gives numbers about it for the log."""
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """An evaluation is due; gives its numbers for the log."""
 
     def save(self, step: int) -> None:
         """A checkpoint is due."""
@@ -267,6 +271,7 @@ class Session:
         for key, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][key])
             require_fitting(optimizer)
+            lay_out_as_weights(optimizer)
         self.batches.load_state_dict(state["batches"])
         restore_global_streams(state["streams"], self.device)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
@@ -307,6 +312,17 @@ def require_fitting(optimizer: torch.optim.Optimizer) -> None:
                 )
 
 
+def lay_out_as_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Order the optimizer's memory as its weights are: fused kernels go by position alone.
+
+    On another device, or in another version, weights may lie in another order than when saved.
+    """
+    for parameter, memory in optimizer.state.items():
+        for name, value in memory.items():
+            if isinstance(value, Tensor) and value.dim() and value.stride() != parameter.stride():
+                memory[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 Reason = Literal["done", "time", "signal"]
 
 
@@ -335,11 +351,14 @@ def train(
     images, waited = 0, 0.0
     last: tuple[int, dict[str, float]] = (session.step, {})
 
+    reason: Reason = "done"
     while session.step < steps:
         if stop.signal_number is not None:
-            return "signal"
+            reason = "signal"
+            break
         if time.monotonic() >= deadline:
-            return "time"
+            reason = "time"
+            break
         step = session.step + 1
         due = is_due(cadence.log, step)
         session.set_rates()
@@ -376,9 +395,9 @@ def train(
             cadence.checkpoint_minutes is not None
             and now - saved_at >= 60 * cadence.checkpoint_minutes
         )
-        sampling = is_due(cadence.sample, step)
+        looking = is_due(cadence.sample, step) or is_due(cadence.evaluate, step)
         line: dict[str, float] = {}
-        if not watch.on_device or due or saving or sampling:
+        if not watch.on_device or due or saving or looking:
             require_sound(watch, game, last)
         if due:
             line = to_numbers(scalars)
@@ -386,17 +405,27 @@ def train(
             span = now - logged_at
             line |= {"time": session.elapsed(), "images_per_s": images / span}
             line |= {"system/data_wait": waited / span}
-            require_finite(line, step, last)
+            require_finite(line, step, last)  # before pictures are made of it
             last, logged_at, images, waited = (step, line), now, 0, 0.0
-        if sampling:
-            line |= observer.sample(step)
+        line |= look(observer, cadence, step)
+        require_finite(line, step, last)
         if line:
             observer.log(step, line)
         if saving:
             observer.save(step)
             saved_at = time.monotonic()
     require_sound(watch, game, last)
-    return "done"
+    return reason
+
+
+def look(observer: Observer, cadence: Cadence, step: int) -> dict[str, float]:
+    """Pictures and evaluations that are due, and their numbers."""
+    found: dict[str, float] = {}
+    if is_due(cadence.sample, step):
+        found |= observer.sample(step)
+    if is_due(cadence.evaluate, step):
+        found |= observer.evaluate(step)
+    return found
 
 
 def draw(batches: AnyBatches) -> Batch | PairBatch:

@@ -16,6 +16,7 @@ from gan_cli.spec import DataSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Picture = np.ndarray  # uint8, (height, width, 3)
 
@@ -114,22 +115,32 @@ def draw_filters(weights: Tensor, *, most: int = 64) -> Picture:
     return sheet(to_bytes(weights / largest, DataSpec(shape, (-1.0, 1.0))))
 
 
-def plot_points(samples: Tensor, real: Tensor) -> Picture:
-    """Histogram (1-D) or scatter (first two coordinates) of generated over real points."""
-    # Figure without pyplot: no window system, no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, without pyplot: no window system, no global state."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5), dpi=100, layout="tight")
+    return Figure(figsize=(width, height), dpi=100, layout="tight")
+
+
+def to_picture(figure: Figure) -> Picture:
+    """Draw a figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def plot_points(samples: Tensor, real: Tensor) -> Picture:
+    """Histogram (1-D) or scatter (first two coordinates) of generated over real points."""
+    figure = new_figure(5, 5)
     axes = figure.add_subplot()
     if real.shape[1] == 1:
         _histograms(axes, samples, real)
     else:
         _scatter(axes, samples, real)
     axes.legend(loc="upper right", framealpha=0.5)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+    return to_picture(figure)
 
 
 def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:

@@ -68,7 +68,7 @@ def ending(
     ]
 
 
-def after_divergence(config: Config, directory: Path, saved_step: int | None) -> str:
+def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:
     """What to try after numbers that are not finite, and what is left to begin from."""
     rate = min(config["optimizer"]["lr"] / 10, LARGEST_RATE)
     tries = [f"optimizer.lr={rate:g}"]
@@ -77,12 +77,12 @@ def after_divergence(config: Config, directory: Path, saved_step: int | None) ->
     if config["precision"] == "bf16":
         tries.append("precision=fp32")
     lines = [f"  try       {' or '.join(tries)}"]
-    if saved_step is None:
+    if not kept:
         return "\n".join(["  kept      no checkpoint: none was written before", *lines])
     again = command("gan-train", init_from=directory, **{"optimizer.lr": rate}, **trust(config))
     return "\n".join(
         [
-            f"  kept      the checkpoint of step {saved_step}; nothing newer was saved",
+            f"  kept      {kept[0]}; nothing newer was saved",
             *lines,
             f"  from it   {again} ... (a new run; say its model and data too)",
         ]

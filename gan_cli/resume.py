@@ -22,6 +22,8 @@ Enter = Callable[[AbstractContextManager[None]], None]
 
 #: Keys that say how to start and what to compare, not what to train.
 STARTING = frozenset({"resume", "init_from", "dry_run", "objective", "direction"})
+#: What was meant before a root key existed, for configs stored then.
+BEFORE = {"checkpoint_minutes": 1.5, "objective": None, "direction": "minimize", "eval_every": 0}
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
 
@@ -115,6 +117,7 @@ def _from_directory(directory: Path, enter: Enter) -> Start:
     enter(rundir.lock(directory))
     newest = checkpoint.read_newest(directory / checkpoint.FOLDER)
     messages = newest.messages
+    require_own(directory, newest)
     if newest.state is None:
         messages.append(f"{directory} has no checkpoint yet: starting at step 0.")
         config = typed(rundir.read_config(directory), directory / rundir.CONFIG)
@@ -124,6 +127,35 @@ def _from_directory(directory: Path, enter: Enter) -> Start:
     return Start(
         config=config, directory=directory, state=newest.state, from_user=False, messages=messages
     )
+
+
+def require_own(directory: Path, newest: checkpoint.Newest) -> None:
+    """Refuse a checkpoint of another run, and records of checkpoints that are gone.
+
+    Raises:
+        UserError: with what differs, or what is missing.
+    """
+    folder = directory / checkpoint.FOLDER
+    if newest.state is None:
+        gone = [str(entry["file"]) for entry in checkpoint.read_index(folder)]
+        if gone:
+            raise UserError(
+                f"{folder}: {', '.join(gone)} are listed in {checkpoint.INDEX}, but not there. Put "
+                f"them back, or remove {checkpoint.INDEX} to start at step 0."
+            )
+        return
+    try:
+        own = typed(rundir.read_config(directory), directory / rundir.CONFIG)
+    except UserError:  # the checkpoint holds all that is needed
+        return
+    different = _differences(own, typed(newest.state["config"], folder))
+    if different:
+        raise UserError(
+            f"{folder}: the newest checkpoint, step {newest.state['step']}, is of another run:\n  "
+            + "\n  ".join(different[:5])
+            + f"\n  Remove it, or start from it elsewhere: resume=FILE name=... ({rundir.CONFIG} "
+            "tells what this run is)."
+        )
 
 
 def _from_file(path: Path) -> Start:
@@ -138,6 +170,8 @@ def typed(config: object, source: Path) -> Config:
     Raises:
         UserError: a key is missing, unknown or of another type.
     """
+    if isinstance(config, Mapping):
+        config = {**BEFORE, **config}
     try:
         whole = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(TrainConfig), config))
     except (OmegaConfBaseException, TypeError, ValueError) as error:
@@ -163,14 +197,14 @@ def _override(config: Config, composed: Config, keys: list[str]) -> None:
         for part in parents:
             source, target = source[part], target[part]
         target[last] = source[last]
-    for key in (*STARTING, "trust_checkpoint", "debug"):
+    for key in (*(STARTING - {"init_from"}), "trust_checkpoint", "debug"):
         config[key] = composed[key]
 
 
 def _differences(before: Config, now: Config) -> list[str]:
     """Settings that differ and that a resumed run may not change."""
     old, new = flatten(before), flatten(now)
-    ignored = RESUMABLE | STARTING | PLACE
+    ignored = (RESUMABLE | STARTING | PLACE) - {"init_from"}
     return [
         f"{key}: was {old.get(key, 'not there')}, now {new.get(key, 'not there')}"
         for key in sorted(old.keys() | new.keys())

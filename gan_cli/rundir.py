@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,6 +158,17 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{file}: not a config of gan-train.")
     return config
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder if it is not there, and see that files can be written to it.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp"):
+        pass
 
 
 @contextmanager

@@ -30,7 +30,8 @@ from gan_cli.files import Appender, replacing
 from gan_cli.pictures import Picture, write_png
 from gan_cli.terminal import Terminal
 
-METRICS, LOG, SAMPLES, FILTERS = "metrics.jsonl", "train.log", "samples", "filters"
+METRICS, LOG = "metrics.jsonl", "train.log"
+SAMPLES, FILTERS, THEORY = "samples", "filters", "theory"  # folders of pictures
 REFRESH_SECONDS = 0.2  # how often the bar moves
 PLAIN_SECONDS = 5.0  # at most one plain line in this time, when no terminal listens
 #: Keys worth a person's glance, and how the papers write them.
@@ -207,8 +208,9 @@ class RunLog:
         """Close all records."""
         if self._writer:
             self._guard("TensorBoard", self._writer.close)
-        for file in (self._metrics_file, self._log_file):
+        for name, file in ((METRICS, self._metrics_file), (LOG, self._log_file)):
             if file:
+                self._guard(name, file.flush)
                 file.close()
 
     def _time_left(self, step: int, scalars: dict[str, float]) -> str:
@@ -305,14 +307,14 @@ def trim_lines(file: Path, step: int) -> None:
     if not file.exists():
         return
     kept = []
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in file.read_bytes().splitlines(keepends=True):  # a crash may leave any bytes
         try:
-            if line.endswith("\n") and json.loads(line)["step"] <= step:
+            if line.endswith(b"\n") and json.loads(line)["step"] <= step:
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue
     with replacing(file) as temporary:
-        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.write_bytes(b"".join(kept))
 
 
 def trim_events(file: Path, step: int) -> None:

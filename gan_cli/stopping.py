@@ -1,4 +1,4 @@
-"""Stopping in good order: the first SIGINT or SIGTERM is noted, the second ends at once."""
+"""Stopping in good order: the first SIGINT or SIGTERM is noted, the same again ends at once."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.signal_number is not None:
+        if self.signal_number == number:
             raise StoppedAtOnceError(number)
-        self.signal_number = number
+        # The other one may only pass the first on: a terminal tells all, and a sweep its jobs.
+        self.signal_number = self.signal_number or number
 
     @property
     def name(self) -> str:

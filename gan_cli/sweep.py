@@ -14,12 +14,18 @@ import json
 import math
 import os
 import re
+import shlex
+import signal
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import typeguard
 
 from gan_cli.config import groups, split_arguments
 from gan_cli.errors import DivergedError, GanTrainError, UserError
@@ -32,10 +38,24 @@ if TYPE_CHECKING:
 RECORDS, TABLE = ".jobs", "sweep.csv"
 BASIC = "basic"
 LOOK_SECONDS = 1.0  # between looks at jobs that run elsewhere
+SAVING_SECONDS = 60.0  # that jobs get to save when the sweep is stopped
 LONGEST_NAME = 120  # of a job; what is longer ends in a digest
 #: Columns of the printed table, if they are logged, after the objective.
 COLUMNS = ("divergence/jsd", "loss/d", "loss/g")
 MOST_COLUMNS = 3
+DIRECTIONS = ("minimize", "maximize")
+#: Keys that are the sweep's own, and why they are one for all jobs.
+NOT_SWEPT = {
+    "name": "it names the whole sweep, and its jobs are named after the swept keys",
+    "output_dir": "all jobs of a sweep lie in one folder",
+    "resume": "a sweep goes on by itself, by its name",
+    "objective": "it ranks all jobs",
+    "direction": "it ranks all jobs",
+}
+#: Keys that tell nothing of what is trained, and so are part of no job's name.
+UNNAMED = frozenset({*NOT_SWEPT, "dry_run", "debug"})
+#: What a hurt record raises.
+UNREADABLE = (OSError, ValueError, TypeError, RecursionError, typeguard.TypeCheckError)
 #: What a job computes; `sweep` must not know how.
 Task = Callable[[dict[str, Any], list[str]], int]
 
@@ -80,7 +100,7 @@ def plan(arguments: list[str], *, output_dir: str) -> Plan:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from gan_cli.rundir import claim, name_problem  # brings torch
+    from gan_cli.rundir import claim  # brings torch
 
     overrides = OverridesParser.create().parse_overrides(split_arguments(arguments)[0])
     fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
@@ -88,20 +108,15 @@ def plan(arguments: list[str], *, output_dir: str) -> Plan:
     launcher = str(fixed.get("hydra/launcher", BASIC))
     sweeper = str(fixed.get("hydra/sweeper", BASIC))
     name = fixed.get("name")
-    if "name" in swept:
-        raise UserError("name: names the whole sweep; its jobs are named after the swept keys")
-    if name is not None and (problem := name_problem(str(name))):
-        raise UserError(problem)
-    if sweeper != BASIC and fixed.get("objective") is None:
-        raise UserError(
-            f"hydra/sweeper={sweeper}: needs objective=KEY, a key of metrics.jsonl to optimise"
-        )
+    refuse_senseless(fixed, swept)
     output_dir = str(fixed.get("output_dir", output_dir))
     if name is None:
         directory = claim(Path(output_dir), name=None, label="sweep")
     else:
-        directory = Path(output_dir) / str(name)
-    unswept = ",".join(hydra_value(key) for key in fixed)
+        directory = own_folder(Path(output_dir), str(name))
+    # Without anything to sweep, the job is named after all that was given.
+    apart = fixed if swept else [key for key in fixed if key in UNNAMED or "/" in key]
+    unswept = ",".join(hydra_value(key) for key in apart)
     added = [
         f"hydra.sweep.dir={hydra_value(str(directory))}",
         "hydra.sweep.subdir=.",  # a job claims its own folder
@@ -110,14 +125,7 @@ def plan(arguments: list[str], *, output_dir: str) -> Plan:
         f"hydra.job.config.override_dirname.exclude_keys=[{unswept}]",
     ]
     if sweeper == "optuna":
-        # A failed trial ends no sweep; the same seed proposes the same trials again.
-        own = {
-            "hydra.sweeper.max_failure_rate": 1.0,
-            "hydra.sweeper.direction": fixed.get("direction", "minimize"),
-        }
-        if fixed.get("hydra/sweeper/sampler") != "grid":
-            own["hydra.sweeper.sampler.seed"] = fixed.get("seed", 0)
-        added += [f"{key}={value}" for key, value in own.items() if key not in fixed]
+        added += [f"{key}={value}" for key, value in for_optuna(fixed).items() if key not in fixed]
     # A swept group is not chosen yet when Hydra first looks at keys inside it.
     inside = tuple(f"{group}." for group in groups() if group in swept)
     arguments = [f"++{text}" if inside and text.startswith(inside) else text for text in arguments]
@@ -126,6 +134,56 @@ def plan(arguments: list[str], *, output_dir: str) -> Plan:
     if sweeper == BASIC:
         jobs = count_jobs(overrides)
     return Plan([*arguments, *added], directory, jobs, launcher, sweeper)
+
+
+def refuse_senseless(fixed: Mapping[str, Any], swept: Collection[str]) -> None:
+    """Refuse what a sweep cannot mean.
+
+    Raises:
+        UserError: a key that is one for all jobs is swept, or nothing says what to optimise.
+    """
+    for key, reason in NOT_SWEPT.items():
+        if key in swept:
+            raise UserError(f"{key}: cannot be swept: {reason}")
+    if fixed.get("resume") not in (None, "auto"):
+        raise UserError(f"resume={fixed['resume']}: a sweep goes on by itself, by its name")
+    direction = fixed.get("direction", DIRECTIONS[0])
+    if direction not in DIRECTIONS:
+        raise UserError(f"direction={direction}: use {' or '.join(DIRECTIONS)}")
+    sweeper = fixed.get("hydra/sweeper", BASIC)
+    if sweeper != BASIC and fixed.get("objective") is None:
+        raise UserError(
+            f"hydra/sweeper={sweeper}: needs objective=KEY, a key of metrics.jsonl to optimise"
+        )
+
+
+def own_folder(output_dir: Path, name: str) -> Path:
+    """The folder of a named sweep, new or of an earlier command.
+
+    Raises:
+        UserError: the name cannot be used, or is that of something else.
+    """
+    from gan_cli.rundir import is_run, name_problem
+
+    directory = output_dir / name
+    if problem := name_problem(name):
+        raise UserError(problem)
+    if is_run(directory):
+        raise UserError(f"name={name}: {directory} is a run, not a sweep. Give another name")
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"name={name}: {directory} is a file. Give another name")
+    return directory
+
+
+def for_optuna(fixed: Mapping[str, Any]) -> dict[str, object]:
+    """Settings of Optuna's sweeper: failed trials end no sweep, and it repeats itself."""
+    own: dict[str, object] = {
+        "hydra.sweeper.max_failure_rate": 1.0,
+        "hydra.sweeper.direction": fixed.get("direction", DIRECTIONS[0]),
+    }
+    if fixed.get("hydra/sweeper/sampler") != "grid":  # the same seed proposes the same trials
+        own["hydra.sweeper.sampler.seed"] = fixed.get("seed", 0)
+    return own
 
 
 def count_jobs(overrides: list[Any]) -> int | None:
@@ -169,7 +227,8 @@ class Record:
         swept: the keys that tell it from the others.
         objective: the metrics key that jobs are ranked by; None: none.
         direction: `minimize` or `maximize`.
-        state: running, done, failed, diverged or stopped.
+        state: running, done, unfinished (its minutes were over), failed, diverged or stopped;
+            interrupted, if its process has died.
         code: its exit code.
         message: why it failed.
         process: the machine and process that it runs in.
@@ -197,8 +256,22 @@ class Record:
 
     @property
     def failed(self) -> bool:
-        """Whether it neither is done nor was stopped by a person."""
-        return self.state not in ("done", "stopped")
+        """Whether it neither ended well nor was stopped by a person."""
+        return self.state not in ("done", "unfinished", "stopped")
+
+
+class RecordDict(TypedDict):
+    """The types of a record read from a file."""
+
+    job: str
+    mark: str
+    swept: dict[str, str]
+    objective: str | None
+    direction: str
+    state: str
+    code: int | None
+    message: str
+    process: tuple[str, int]
 
 
 def run_job(
@@ -230,26 +303,36 @@ def run_job(
         SweepStoppedError: a signal stopped the job, and so the sweep.
     """
     os.chdir(sweep.here)
+    if config["dry_run"]:
+        task(config, given)
+        return None
+    swept = swept_keys(hydra_config)
     job = job_name(hydra_config)
+    if any(
+        r.job == job and r.mark == sweep.mark and r.swept != swept for r in records(sweep.folder)
+    ):  # two values that differ in quotes or spaces alone
+        job += "_" + hashlib.sha256(str(swept).encode()).hexdigest()[:8]
     config["name"] = f"{sweep.folder.name}/{job}"
     config["output_dir"] = str(sweep.folder.parent)
     config["resume"] = config["resume"] or "auto"
     if config["threads"] is None:
         config["threads"] = threads_for(sweep, hydra_config)
-    record = Record(
-        job, sweep.mark, swept_keys(hydra_config), config["objective"], config["direction"]
-    )
+    record = Record(job, sweep.mark, swept, config["objective"], config["direction"])
     record.write(sweep.folder)
     if not sweep.parallel:
         total = f" of {sweep.jobs}" if sweep.jobs else ""
         say(f"sweep {sweep.folder.name}, job {hydra_config.job.num + 1}{total}: {job}")
-    failure: Exception | None = None
+    failure: BaseException | None = None
+    value: float | None = None
     try:
         with silenced() if sweep.parallel else contextlib.nullcontext():
             record.code = task(config, given)
-        record.state = "done" if record.code == 0 else "stopped"
+        record.state = "stopped" if record.code else state_of(sweep.folder / job, config["steps"])
+        if record.code == 0 and record.objective is not None:
+            value = objective_of(sweep.folder / job, record)
     except KeyboardInterrupt as error:
         record.state, record.code = "stopped", getattr(error, "exit_code", 130)
+        failure = error
     except Exception as error:  # noqa: BLE001  (a bug in one job must not end the night)
         failure = error
         record.state = "diverged" if isinstance(error, DivergedError) else "failed"
@@ -258,19 +341,33 @@ def run_job(
         report(job, error)
     record.write(sweep.folder)
     if record.state == "stopped" and not sweep.parallel:
-        raise SweepStoppedError(record.code or 130)
-    if sweep.sweeper == BASIC:
-        return None
-    if failure is not None:
-        raise failure
-    return objective_of(sweep.folder / job, record)
+        raise SweepStoppedError(record.code or 130, sweep)
+    if sweep.sweeper != BASIC and record.code:
+        raise failure if isinstance(failure, Exception) else GanTrainError(f"{job}: stopped")
+    return value
+
+
+def state_of(run: Path, steps: int) -> str:
+    """Whether a run that ended well has made all its steps."""
+    return "done" if last_step(run) >= steps else "unfinished"
+
+
+def last_step(run: Path) -> int:
+    """The step of a run's newest checkpoint, 0 if it has none."""
+    from gan_cli import checkpoint
+
+    with contextlib.suppress(UserError):
+        for path in checkpoint.found(run / checkpoint.FOLDER):
+            return checkpoint.step_of(path)
+    return 0
 
 
 class SweepStoppedError(KeyboardInterrupt):
     """A job was stopped by a signal, and so is the sweep."""
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("sweep stopped; the same command with the same name goes on with it.")
+    def __init__(self, exit_code: int, sweep: Plan) -> None:
+        name = hydra_value(sweep.folder.name)
+        super().__init__(f"sweep stopped; the same command with name={name} goes on with it.")
         self.exit_code = exit_code
 
 
@@ -328,8 +425,11 @@ def final_numbers(run: Path) -> dict[str, float]:
 
     found: dict[str, float] = {}
     with contextlib.suppress(OSError, ValueError):
-        for line in (run / METRICS).read_text(encoding="utf-8").splitlines():
-            found |= json.loads(line)
+        for line in (run / METRICS).read_bytes().splitlines():
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
+                numbers = json.loads(line).items()
+                found |= {key: float(value) for key, value in numbers}
+    found["step"] = float(last_step(run)) or found.get("step", 0.0)
     return found
 
 
@@ -337,8 +437,11 @@ def records(folder: Path) -> list[Record]:
     """All jobs of a sweep, in the order of their names; those whose process is gone as such."""
     found = []
     for path in sorted((folder / RECORDS).glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        with contextlib.suppress(*UNREADABLE):
             record = Record(**json.loads(path.read_text(encoding="utf-8")))
+            typeguard.check_type(record.__dict__ | {"process": tuple(record.process)}, RecordDict)
+            if record.job != path.stem:
+                continue
             if record.state == "running" and not is_alive(record):
                 record.state = "interrupted"
             found.append(record)
@@ -354,7 +457,7 @@ def is_alive(record: Record) -> bool:
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
     return True
 
@@ -370,16 +473,42 @@ class Overview:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._told: dict[str, str] = {}
+        self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> Overview:
         if self.sweep.parallel:
             self._thread.start()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
         if self.sweep.parallel:
             self._thread.join()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Let the jobs of this machine save and end, and then the sweep."""
+        until = time.monotonic() + SAVING_SECONDS
+        asked: set[int] = set()
+        while time.monotonic() < until:
+            running = [
+                record.process[1]
+                for record in records(self.sweep.folder)
+                if record.mark == self.sweep.mark
+                and record.state == "running"
+                and record.process[0] == os.uname().nodename
+            ]
+            if not running:
+                break
+            for process in set(running) - asked:
+                asked.add(process)
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGTERM)
+            time.sleep(0.1)
+        raise SweepStoppedError(128 + number, self.sweep)
 
     def _watch(self) -> None:
         from rich.live import Live
@@ -430,7 +559,7 @@ def table(folder: Path, found: list[Record]) -> Table:
     from gan_cli.runlog import number
 
     rows = ranked(folder, found)
-    objective = next((record.objective for record in found if record.objective), None)
+    objective = found[-1].objective if found else None
     logged = {key for _, numbers in rows for key in numbers}
     keys = [key for key in dict.fromkeys((objective, *COLUMNS)) if key in logged][:MOST_COLUMNS]
     grid = Table(title=str(folder), title_justify="left")
@@ -480,6 +609,9 @@ def finish(sweep: Plan) -> list[Record]:
     found = records(sweep.folder)
     if not found:
         return []
+    mine = next((record for record in found if record.mark == sweep.mark), found[-1])
+    for record in found:  # all are ranked as this command says
+        record.objective, record.direction = mine.objective, mine.direction
     write_csv(sweep.folder, found)
     console = Terminal()
     console.print(table(sweep.folder, found))
@@ -491,6 +623,10 @@ def finish(sweep: Plan) -> list[Record]:
         console.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
         steps = 2 * round(numbers["step"])
         console.say(f"  go on     {command('gan-train', resume=run, steps=steps)}")
-    console.say(f"  compare   {program('tensorboard')} --logdir {sweep.folder}")
-    console.say(f"  table     {sweep.folder / TABLE}")
+    folder = shlex.quote(str(sweep.folder))
+    console.say(f"  compare   {program('tensorboard')} --logdir {folder}")
+    console.say(f"  table     {shlex.quote(str(sweep.folder / TABLE))}")
+    begun = [record for record in found if record.mark == sweep.mark]
+    if sweep.jobs and len(begun) < sweep.jobs:
+        console.say(f"  not begun {sweep.jobs - len(begun)} of {sweep.jobs} jobs")
     return [record for record in found if record.failed and record.mark == sweep.mark]

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from gan_cli import checkpoint, environment, report, resume, rundir
+from gan_cli import checkpoint, environment, report, resume, rundir, theory
 from gan_cli.build import build_session, foreign_targets, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
@@ -25,10 +25,11 @@ from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.resume import Config, Start
-from gan_cli.runlog import FILTERS, LoadingBar, RunLog, system_scalars, without_machine
+from gan_cli.runlog import FILTERS, THEORY, LoadingBar, RunLog, system_scalars, without_machine
 from gan_cli.spec import DataSpec
 from gan_cli.stopping import StopRequest
 from gan_cli.terminal import Terminal
+from gan_cli.theory_pictures import animate, draw_theory
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
@@ -89,6 +90,15 @@ class Recorder:
             self.runlog.picture(step, draw_filters(filters), what=FILTERS)
         return self.diversities(preview)
 
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Measure the model; the numbers for the log, with pictures where there are some."""
+        known = theory.measurable(self.session.game, self.dataset)
+        if known is None:
+            return {}
+        found = theory.measure(*known)
+        self.runlog.picture(step, draw_theory(found, *known), what=THEORY)
+        return found.scalars
+
     def diversities(self, preview: Preview) -> dict[str, float]:
         """Mean pairwise distance of generated and of real data, and the modes they reach."""
         sets = {f"_{domain}": pair for domain, pair in preview.translations.items()}
@@ -129,8 +139,11 @@ class Recorder:
         Raises:
             DivergedError: they are not.
         """
-        for name, value in self.session.game.state_dict().items():
-            if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
+        state = self.session.game.state_dict()
+        values = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+        sound = torch.stack([torch.isfinite(value).all() for value in values.values()])
+        for name, is_sound in zip(values, sound.tolist(), strict=True):  # one wait for the device
+            if not is_sound:
                 raise DivergedError(f"training diverged: {name} is not finite at step {step}.")
         self.runlog.flush()
         state = {
@@ -293,8 +306,10 @@ def train_in_directory(
     remove_leftovers(directory)
     try:
         rundir.write_config(directory, config)
+        rundir.require_writable(directory / checkpoint.FOLDER)
     except OSError as error:
-        raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
+        where = error.filename or directory
+        raise UserError(f"{where}: cannot be written ({error.strerror}).") from error
     log = RunLog(directory, step=session.step, steps=config["steps"])
     session.batches.watch(lambda text: log.say(f"note: {text}"))
     now = environment.describe(
@@ -314,15 +329,19 @@ def train_in_directory(
     try:
         return train_and_report(config, recorder)
     except DivergedError as error:
-        advice = report.after_divergence(config, directory, recorder.saver.saved_step)
+        recorder.settle()
+        kept = checkpoint.found(directory / checkpoint.FOLDER)
+        advice = report.after_divergence(config, directory, kept)
         log.note(f"ended: {error}")
         raise DivergedError(f"{error}\n{advice}") from error
     except BaseException as error:
         log.note(f"ended: {error or type(error).__name__}")
         raise
     finally:
-        recorder.settle()
-        log.close()
+        try:
+            recorder.settle()
+        finally:
+            log.close()
 
 
 def train_and_report(config: Config, recorder: Recorder) -> int:
@@ -337,6 +356,7 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
         sample=config["sample_every"],
         checkpoint=config["checkpoint_every"],
         checkpoint_minutes=config["checkpoint_minutes"],
+        evaluate=config["eval_every"],
     )
     with StopRequest() as stop:
         if session.step == 0:
@@ -358,6 +378,7 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
                 ),
             )
         recorder.save_at_end()
+        animate(log.directory / THEORY)
         picture = log.final_picture(recorder.picture(session.game.preview()))
     log.table()
     lines = report.ending(config, log, session, reason, picture=picture, signal=stop.name)

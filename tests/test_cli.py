@@ -318,7 +318,7 @@ def test_a_sweep_names_its_jobs_and_survives_a_failed_one(cli: Cli) -> None:
     result = cli(*sweep, "model.generator.hidden=[4,3]", "name=mine")
     assert result.code == 1  # low=2 lies above high=1
     assert "noise.low-2_seed-1: noise.low=2" in result.err
-    assert "2 jobs of the sweep failed: noise.low-2_seed-1 (failed)" in result.err
+    assert "2 of the sweep's jobs failed: noise.low-2_seed-1 (failed)" in result.err
     made = {str(path.parent) for path in Path("outputs").rglob("metrics.jsonl")}
     assert made == {"outputs/mine/noise.low--1_seed-1", "outputs/mine/noise.low--1_seed-2"}
     assert cli("resume=outputs/mine/noise.low--1_seed-2", "steps=4").code == 0
@@ -454,7 +454,7 @@ def test_a_full_disk_at_a_checkpoint_does_not_stop_training(
     monkeypatch.setattr(checkpoint, "save", sometimes)
     result = cli(*FAST, "checkpoint_every=1")
     assert result.code == 0
-    assert result.out.count("could not be written") == 2
+    assert result.out.count("could not be written") == 1
     calls.clear()
     result = cli(*FAST, "checkpoint_every=0")
     assert result.code == 1

@@ -1,11 +1,13 @@
 """Checkpoints survive damage, full disks and hostility; divergence saves nothing bad."""
 
+import copy
 import json
 import math
 import os
 import resource
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +15,17 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from PIL import Image
+from torch import nn
 
 from gan_cli import checkpoint
 from gan_cli.errors import DivergedError, UserError
 from gan_cli.files import Appender
 from gan_cli.games.base import Scalars
 from gan_cli.games.gan import GAN
-from gan_cli.loop import Broken, Move, Turn, Watch, play, require_sound
+from gan_cli.loop import Broken, Move, Turn, Watch, lay_out_as_weights, play, require_sound
+from gan_cli.resume import BEFORE
 from gan_cli.spec import Batch
 from tests.conftest import Cli
 from tests.test_loop import CPU, same, session, snapshot
@@ -179,6 +185,109 @@ def test_the_background_reports_what_failed(
     assert saver.saved_step == 2
 
 
+def test_memory_of_an_optimizer_lies_as_its_weights_do() -> None:
+    """Fused kernels go by position: CycleGAN's weights are channels-last on CPUs alone."""
+    torch.manual_seed(0)
+    gradients = [torch.randn(8, 4, 3, 3) for _ in range(4)]
+
+    def make(layout: torch.memory_format) -> tuple[nn.Parameter, torch.optim.Adam]:
+        start = torch.ones(8, 4, 3, 3).contiguous(memory_format=layout)
+        weight = nn.Parameter(start)
+        return weight, torch.optim.Adam([weight], lr=0.1, fused=True)
+
+    def move(weight: nn.Parameter, optimizer: torch.optim.Adam, part: slice) -> None:
+        for gradient in gradients[part]:
+            weight.grad = torch.empty_like(weight).copy_(gradient)
+            optimizer.step()
+
+    here, before = make(torch.contiguous_format)
+    move(here, before, slice(0, 2))
+    there, after = make(torch.channels_last)
+    there.data.copy_(here.data)
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    lay_out_as_weights(after)
+    move(here, before, slice(2, 4))
+    move(there, after, slice(2, 4))
+    torch.testing.assert_close(here, there)
+
+
+def test_a_run_from_before_newer_keys_goes_on(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=12", "name=whole").code == 0
+    assert cli(*SETTINGS, "steps=6", "name=old").code == 0
+    path = Path("outputs/old/checkpoints/step_00000006.pt")
+    old = checkpoint.read(path)
+    for key in BEFORE:
+        del old["config"][key]
+    torch.save(old | {"format": 1}, path)
+    config = yaml.safe_load(Path("outputs/old/config.yaml").read_text())
+    stripped = {key: value for key, value in config.items() if key not in BEFORE}
+    Path("outputs/old/config.yaml").write_text(yaml.safe_dump(stripped))
+    assert cli("resume=outputs/old", "steps=12").code == 0
+    assert metrics(Path("outputs/old")) == metrics(Path("outputs/whole"))
+
+
+def test_checkpoints_that_are_not_this_runs_are_named(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=12", "name=run").code == 0
+    assert cli(*SETTINGS, "steps=6", "name=other", "seed=9").code == 0
+    folder = Path("outputs/run/checkpoints")
+    lines = metrics(Path("outputs/run"))
+    (folder / "step_00000005.pt").rename(folder / "step_99999999.pt")
+    result = cli("resume=outputs/run", "steps=13")
+    assert result.code == 0
+    assert "holds step 5, unlike its name" in result.out
+    assert "resumed at step 12" in result.out
+    foreign = checkpoint.read(Path("outputs/other/checkpoints/step_00000006.pt"))
+    checkpoint.write(folder / "step_00000050.pt", foreign | {"step": 50})
+    result = cli("resume=outputs/run", "steps=60")
+    assert result.code == 2
+    assert "is of another run" in result.err
+    assert "seed: was 0, now 9" in result.err
+    assert metrics(Path("outputs/run"))[: len(lines)] == lines
+
+
+def test_a_folder_that_lost_its_checkpoints_is_not_started_over(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=6", "name=run").code == 0
+    for path in checkpoint.found(Path("outputs/run/checkpoints")):
+        path.unlink()
+    lines = metrics(Path("outputs/run"))
+    result = cli("resume=outputs/run", "steps=12")
+    assert result.code == 2
+    assert "listed in index.json, but not there" in result.err
+    assert metrics(Path("outputs/run")) == lines
+    os.mkfifo("outputs/run/checkpoints/step_00000500.pt")  # reading it would wait for ever
+    assert cli("resume=outputs/run", "steps=12").code == 2
+
+
+def test_a_hurt_index_stops_nothing(cli: Cli) -> None:
+    for number, text in enumerate(('[{"file": [1]}]', "[" * 100_000, "x")):
+        assert cli(*SETTINGS, "steps=3", f"name=run{number}").code == 0
+        index = Path(f"outputs/run{number}/checkpoints/index.json")
+        index.write_text(text)
+        assert cli(f"resume=outputs/run{number}", "steps=6").code == 0
+        index.unlink()
+        index.mkdir()
+        assert cli(f"resume=outputs/run{number}", "steps=9").code == 0
+
+
+def test_bytes_of_a_crash_are_cut_from_the_log(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=12", "name=whole").code == 0
+    assert cli(*SETTINGS, "steps=6", "name=hurt").code == 0
+    with Path("outputs/hurt/metrics.jsonl").open("ab") as file:
+        file.write(bytes(range(128, 256)))
+    assert cli("resume=outputs/hurt", "steps=12").code == 0
+    assert metrics(Path("outputs/hurt")) == metrics(Path("outputs/whole"))
+
+
+def test_a_cycle_of_equal_images_has_no_diversity_to_lose(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "same"
+    folder.mkdir()
+    for name in "abcd":
+        Image.new("RGB", (8, 8), (9, 9, 9)).save(folder / f"{name}.png")
+    same_images = ["data=image_folder", f"data.root={folder}", "data.image_size=8"]
+    quick = ["data.batch_size=2", "steps=16", "sample_every=2", "log_every=2"]
+    assert cli(*same_images, *quick).code == 0
+
+
 def test_leftovers_of_a_killed_process_are_removed(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=6", "name=run").code == 0
     for name in (".final.png.1.tmp", "checkpoints/.step_00000008.pt.1.tmp"):
@@ -260,8 +369,7 @@ class Breaks(Turn):
         return loss, scalars | {f"loss/{self.player}": loss.detach()}
 
 
-@pytest.mark.parametrize("on_device", [False, True])
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(("on_device", "fused"), [(False, False), (False, True), (True, True)])
 def test_nothing_moves_after_a_loss_that_is_not_finite(on_device: bool, fused: bool) -> None:
     s = session()
     if fused:
@@ -288,6 +396,42 @@ def test_nothing_moves_after_a_loss_that_is_not_finite(on_device: bool, fused: b
     assert not math.isfinite(first.scalars["loss/g"])
     with pytest.raises(DivergedError, match=r"step 3, in G's move: loss/g=(inf|-inf|nan)"):
         require_sound(watch, s.game)
+
+
+def test_the_first_step_that_broke_is_known_exactly_however_late() -> None:
+    watch = Watch(CPU, on_device=True)
+    late = 2**40 + 1
+    watch.see("d", late, torch.tensor(1.0), {"loss/d": torch.tensor(1.0)})
+    watch.see("g", late, torch.tensor(math.inf), {"loss/g": torch.tensor(math.inf)})
+    watch.see("d", late + 1, torch.tensor(math.nan), {"loss/d": torch.tensor(math.nan)})
+    first = watch.first()
+    assert first == Broken("g", late, {"loss/g": math.inf})
+
+
+@pytest.mark.parametrize("way", ["signal", "time"])
+def test_no_way_out_of_the_loop_hides_divergence(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan_cli import loop
+    from gan_cli.stopping import StopRequest
+    from tests.test_loop import Notes
+
+    monkeypatch.setattr(loop, "Watch", lambda device: Watch(device, on_device=True))
+    s, stop, notes = session(), StopRequest(), Notes()
+
+    def advance(step: int) -> None:
+        if step == 4:
+            stop.signal_number = 15
+
+    notes.advance = advance  # type: ignore[method-assign]
+    minutes = 0.001 if way == "time" else None
+    if way == "time":
+        notes.advance = lambda step: time.sleep(0.03)  # type: ignore[method-assign]
+    with pytest.raises(DivergedError, match="step 2, in G's move"):
+        loop.train(
+            s, {"d": Turn(s.game, "d"), "g": Breaks(s.game, "g", at=2)}, notes, stop,
+            k=1, steps=100, max_minutes=minutes,
+            cadence=loop.Cadence(log=1000, sample=0, checkpoint=0), move=Move(),
+        )  # fmt: skip
+    assert notes.saves == []
 
 
 def test_a_broken_gradient_is_named_as_the_cause() -> None:

@@ -79,6 +79,9 @@ class Notes:
         self.samples.append(step)
         return {}
 
+    def evaluate(self, step: int) -> dict[str, float]:
+        return {}
+
     def save(self, step: int) -> None:
         self.saves.append(step)
 
@@ -250,6 +253,8 @@ def test_evaluating_restores_modes() -> None:
 def test_second_signal_interrupts(tmp_path: Path) -> None:
     stop = StopRequest()
     stop._note(2, None)
+    assert stop.signal_number == 2
+    stop._note(15, None)  # a sweep tells its jobs what the terminal has told them already
     assert stop.signal_number == 2
     with pytest.raises(KeyboardInterrupt):
         stop._note(2, None)

@@ -15,7 +15,7 @@ import yaml
 
 from gan_cli import checkpoint
 from gan_cli.runlog import MACHINE
-from gan_cli.sweep import count_jobs
+from gan_cli.sweep import Plan, count_jobs, finish
 from tests.conftest import Cli
 from tests.test_resume import assert_same_run
 
@@ -63,7 +63,7 @@ def test_a_failed_job_is_in_the_table_and_stops_no_other(cli: Cli) -> None:
         "optimizer.lr--1": ("failed", "2"),
     }
     assert rows["optimizer.lr--1"]["message"].startswith("optimizer.lr=-1")
-    assert "2 jobs of the sweep failed" in result.err
+    assert "2 of the sweep's jobs failed" in result.err
 
 
 def test_the_same_command_again_skips_and_resumes(cli: Cli) -> None:
@@ -73,6 +73,7 @@ def test_the_same_command_again_skips_and_resumes(cli: Cli) -> None:
         for path in checkpoint.found(Path("outputs/s", job, "checkpoints")):
             if checkpoint.step_of(path) > last:
                 path.unlink()
+    Path("outputs/s/noise.dim-3_seed-1/checkpoints/index.json").unlink()  # killed before the first
     result = cli(*GRID, "name=s")
     assert result.code == 0
     assert result.out.count("finished, 6 of steps=6") == 2
@@ -95,18 +96,74 @@ def test_keys_inside_a_swept_group_need_only_exist_in_its_options(cli: Cli) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["name=a,b"], "names the whole sweep"),
+        (["name=a,b"], "name: cannot be swept"),
+        (["output_dir=a,b"], "output_dir: cannot be swept"),
+        (["objective=loss/d,loss/g"], "objective: cannot be swept"),
+        (["resume=a,b"], "resume: cannot be swept"),
+        (["seed=1,2", "resume=outputs/x"], "a sweep goes on by itself"),
+        (["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "joblib launcher"),
         (["seed=1,2", "name=../x"], "name=../x"),
-        (["seed=1,2", "direction=up"], "direction=up: use minimize, maximize"),
+        (["seed=1,2", "direction=up"], "direction=up: use minimize or maximize"),
         (["seed=1,2", "hydra/sweeper=optuna"], "needs objective=KEY"),
         (["seed=1,2", "hydra/launcher=nowhere"], "nowhere"),
     ],
 )
 def test_sweeps_that_make_no_sense(cli: Cli, arguments: list[str], words: str) -> None:
     result = cli("-m", *arguments, *FAST)
-    assert result.code in (1, 2)
+    assert result.code == (1 if "joblib" in words else 2)
     assert words in result.err
     assert "Traceback" not in result.err
+
+
+def test_an_objective_that_is_not_logged_fails_the_job(cli: Cli) -> None:
+    result = cli("-m", "seed=1,2", "objective=loss/x", "name=s", *FAST)
+    assert result.code == 1
+    assert "objective=loss/x: seed-1 does not log it. There are: " in result.err
+    assert [row["state"] for row in table()] == ["failed", "failed"]
+
+
+def test_a_dry_run_writes_nothing(cli: Cli) -> None:
+    assert cli("-m", "seed=1,2", "dry_run=true", "name=s", *FAST).code == 0
+    assert not Path("outputs").exists()
+
+
+def test_a_single_job_is_named_after_all_that_was_given(cli: Cli) -> None:
+    for seed in (1, 2):
+        assert cli("-m", f"seed={seed}", "name=s", *FAST).code == 0
+    assert len({row["job"] for row in table()}) == 2
+    assert {row["seed"] for row in table()} == {"1", "2"}
+
+
+def test_values_that_look_alike_get_folders_of_their_own(cli: Cli) -> None:
+    assert cli(*FAST, "name=base").code == 0
+    Path("outputs/ba se").symlink_to(Path("outputs/base").resolve())
+    result = cli("-m", "init_from='outputs/base','outputs/ba se'", "name=s", *FAST)
+    assert result.code == 0, result.err
+    assert len(table()) == 2
+
+
+def test_a_run_is_no_sweep(cli: Cli) -> None:
+    assert cli(*FAST, "name=one").code == 0
+    result = cli("-m", "seed=1,2", "name=one", *FAST)
+    assert result.code == 2
+    assert "is a run, not a sweep" in result.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"process": ["vm", 10**30]}, {"job": 5}, {"job": "../../x"}, {"swept": None}, {"code": "x"},
+     {"objective": ["a"]}, {"message": None}, {"state": ["a"]}, {"more": 1}],
+)  # fmt: skip
+def test_hurt_records_are_left_out(cli: Cli, change: dict[str, Any]) -> None:
+    assert cli("-m", "seed=1,2", "name=s", *FAST).code == 0
+    record = Path("outputs/s/.jobs/seed-2.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    with Path("outputs/s/seed-1/metrics.jsonl").open("ab") as file:
+        file.write(b'{"loss/d": "a"}\n[1]\n\xff\xfe\n')
+    plan = Plan([], Path("outputs/s"), None)
+    assert finish(plan) == []
+    assert "seed-1" in {row["job"] for row in table()}
+    assert all("x" not in row["job"] for row in table())
 
 
 def test_long_names_are_cut_and_stay_apart(cli: Cli) -> None:
@@ -155,15 +212,12 @@ def test_jobs_in_processes_share_the_cores(tmp_path: Path, monkeypatch: pytest.M
     again = sweep(tmp_path, "-m", "seed=1,2", "optimizer.lr=1e-3,-1", "name=s", *FAST)
     assert again.returncode == 1
     assert again.stdout.count("finished") == 2
-    other = sweep(tmp_path, "-m", "seed=3,4", "name=s", *FAST)
-    assert other.returncode == 0  # the failed jobs of before are only in the table
-    assert len(table()) == 6
 
 
 def test_optuna_optimises_the_objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     search = [
         "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.n_trials=2",
         "hydra.sweeper.n_jobs=1",
         "optimizer.lr=interval(0.0001,0.01)",
         "objective=loss/g",
@@ -173,24 +227,57 @@ def test_optuna_optimises_the_objective(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
     rows = table()
-    assert len(rows) == 3
+    assert len(rows) == 2
     found = yaml.safe_load(Path("outputs/s/optimization_results.yaml").read_text())
     assert found["best_value"] == float(rows[0]["loss/g"]) == max(float(r["loss/g"]) for r in rows)
     assert f"optimizer.lr-{found['best_params']['optimizer.lr']}" == rows[0]["job"]
     again = sweep(tmp_path, "-m", *search, "name=s", *FAST)  # the same trials, all finished
-    assert again.stdout.count("finished") == 3
-    assert len(table()) == 3
-    search[-2] = "objective=loss/x"
+    assert again.stdout.count("finished") == 2
+    assert len(table()) == 2
+
+
+@pytest.mark.slow
+def test_optuna_needs_an_objective_that_is_logged(tmp_path: Path) -> None:
+    search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1"]
+    search += ["optimizer.lr=interval(0.0001,0.01)", "objective=loss/x"]
     done = sweep(tmp_path, "-m", *search, "name=t", *FAST)
     assert done.returncode == 1
     assert "objective=loss/x: optimizer.lr-" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "launcher", ["submitit_local", pytest.param("ray", marks=pytest.mark.ray)]
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
 )
+def test_stopping_jobs_in_processes_saves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    parallel = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2,3,4"]
+    endless = ["data.batch_size=8", "steps=1000000", "log_every=2", "checkpoint_every=0", "name=s"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_cli.train", *parallel, *endless],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    logs = [tmp_path / "outputs" / "s" / f"seed-{seed}" / "metrics.jsonl" for seed in (1, 2)]
+    deadline = time.monotonic() + 60
+    while not all(log.exists() and log.stat().st_size for log in logs):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "the same command with name=s goes on with it" in out
+    assert "Traceback" not in out
+    assert "not begun 2 of 4 jobs" in out
+    monkeypatch.chdir(tmp_path)
+    assert [row["state"] for row in table()] == ["stopped", "stopped"]
+    for log in logs:  # every step that was logged is saved
+        saved = checkpoint.step_of(checkpoint.found(log.parent / "checkpoints")[0])
+        assert saved >= json.loads(log.read_text().splitlines()[-1])["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["submitit_local", pytest.param("ray", marks=pytest.mark.ray)])
 def test_other_launchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str) -> None:
     extra = {
         "submitit_local": "hydra.launcher.timeout_min=10",
