@@ -119,7 +119,7 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches, without pyplot: no window system, no global state."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=100, layout="tight")
+    return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
 def to_picture(figure: Figure) -> Picture:

@@ -21,7 +21,7 @@ from gan_cli.metrics.divergence import Cells, jsd, kl, smoothed
 from gan_cli.seeding import generator_for
 
 SAMPLES = 200_000  # from p_g, and as many from p_data
-REFIT_STEPS, REFIT_BATCH, REFIT_RATE = 400, 4096, 2e-3
+REFIT_STEPS, REFIT_BATCH, REFIT_RATE = 300, 2048, 2e-3
 CHUNK = 65_536  # points judged at once
 
 

@@ -13,6 +13,7 @@ from gan_cli.health import RULES, Health, diversity
 from gan_cli.runlog import without_machine
 from tests.conftest import Cli
 
+NARROW = ["model.generator.hidden=[64]", "model.discriminator.hidden=[128]"]
 SMALL = ["threads=1", "log_every=5", "sample_every=25", "checkpoint_every=0", "name=run"]
 
 
@@ -37,7 +38,7 @@ def findings(cli: Cli, *arguments: str) -> tuple[str, set[str]]:
 
 
 def test_a_saturated_game_is_named(cli: Cli) -> None:
-    said, keys = findings(cli, "loss=minimax", "k=20", "steps=60", "data.batch_size=64")
+    said, keys = findings(cli, "loss=minimax", "k=20", "steps=55", "data.batch_size=32")
     assert "health/discriminator_wins" in keys
     assert "discriminator wins: over 10 lines D(x) is 0.9" in said
     assert "gradient norm of G is" in said
@@ -52,15 +53,17 @@ def test_a_winning_generator_and_its_collapse_are_named(cli: Cli) -> None:
 
 
 def test_missing_modes_are_named(cli: Cli) -> None:
-    ring = ["data=ring", "noise.dim=2", "optimizer.lr=0.01", "loss=minimax", "sample_every=100"]
-    said, keys = findings(cli, *ring, "log_every=20", "steps=1000")
+    ring = ["data=ring", "noise.dim=2", "optimizer.lr=0.01", "loss=minimax", "sample_every=50"]
+    ring += ["data.batch_size=128", "log_every=25", "data.samples=2000"]
+    said, keys = findings(cli, *ring, "steps=600")
     assert "health/modes_missing" in keys
     assert "of 8 modes, as for the last 6 looks" in said
 
 
 def test_oscillation_is_named(cli: Cli) -> None:
     chase = ["data=gaussian", "noise.dim=1", "optimizer.lr=0.05", "sample_every=0"]
-    said, keys = findings(cli, *chase, "steps=1000")
+    chase += ["data.batch_size=64", "data.samples=2000"]
+    said, keys = findings(cli, *chase, "steps=800")
     assert "health/oscillation" in keys
     assert "times between 0.2 and 0.8" in said
 
@@ -82,8 +85,8 @@ def test_slow_data_are_named(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_healthy_runs_are_silent(cli: Cli) -> None:
-    assert findings(cli, "steps=400") == ("", set())
-    ring = ["experiment=ring_modes", "steps=600", "name=ring"]
+    assert findings(cli, "steps=200", "data.batch_size=32") == ("", set())
+    ring = ["experiment=ring_modes", "steps=300", "name=ring"]
     result = cli(*SMALL[:-1], *ring)
     assert "health at" not in result.out
 
@@ -91,10 +94,10 @@ def test_healthy_runs_are_silent(cli: Cli) -> None:
 def test_findings_reach_tensorboard_and_survive_a_resume(cli: Cli) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    saturated = [*SMALL[:-1], "loss=minimax", "k=20", "data.batch_size=64"]
-    assert cli(*saturated, "steps=70", "name=whole").code == 0
-    assert cli(*saturated, "steps=35", "name=halves").code == 0
-    assert cli("resume=outputs/halves", "steps=70").code == 0
+    saturated = ["threads=1", "log_every=2", "loss=minimax", "k=20", "data.batch_size=32", *NARROW]
+    assert cli(*saturated, "steps=60", "name=whole").code == 0
+    assert cli(*saturated, "steps=30", "name=halves").code == 0
+    assert cli("resume=outputs/halves", "steps=60").code == 0
     events = EventAccumulator("outputs/halves")
     events.Reload()
     assert events.Scalars("health/discriminator_wins")

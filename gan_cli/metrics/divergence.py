@@ -72,7 +72,10 @@ class Cells:
         along = []  # for each axis: the mass of each component between two edges, (K, cells)
         for axis, edges in enumerate(self.edges):
             scaled = (edges - density.means[:, axis, None]) / density.stds[:, None]
-            along.append(torch.special.ndtr(scaled).diff(dim=1))
+            # Differences of numbers near 1 lose the upper tail; its mirror image keeps it. Tails
+            # by erfc, because torch.special.ndtr is 0 from about -8 down.
+            lower, upper = (torch.erfc(x * -math.sqrt(0.5)) / 2 for x in (scaled, -scaled))
+            along.append(torch.where(scaled[:, :-1] > 0, -upper.diff(dim=1), lower.diff(dim=1)))
         weights = density.weights
         if len(along) == 1:
             inside = weights @ along[0]
