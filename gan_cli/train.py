@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
@@ -97,7 +98,8 @@ class Recorder:
             return {}
         found = theory.measure(*known)
         self.runlog.picture(step, draw_theory(found, *known), what=THEORY)
-        return found.scalars
+        # A KL divergence may be infinite, which ends no training and fits into no JSON.
+        return {key: value for key, value in found.scalars.items() if math.isfinite(value)}
 
     def diversities(self, preview: Preview) -> dict[str, float]:
         """Mean pairwise distance of generated and of real data, and the modes they reach."""

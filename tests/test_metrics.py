@@ -42,6 +42,8 @@ def test_jsd_lies_between_0_and_log_2() -> None:
     assert jsd(p, p) == 0
     assert jsd(p, p.flip(0)) == pytest.approx(math.log(2), abs=1e-15)
     assert kl(p, p.flip(0)) == math.inf
+    hair = torch.tensor([1.0, 5e-324], dtype=torch.float64)  # half of it is 0
+    assert jsd(hair, hair.flip(0)) == pytest.approx(math.log(2))
 
 
 @pytest.mark.parametrize("dim", [1, 2])

@@ -15,6 +15,7 @@ from gan_cli.density import GaussianMixture
 from gan_cli.errors import require
 
 BINS = {1: 400, 2: 256}  # cells along each axis, by dimension
+NEGLIGIBLE = 1e-290  # mass that halving could round to 0
 REACH = 6.0  # the grid ends this many standard deviations beyond the outermost means
 
 
@@ -86,7 +87,7 @@ class Cells:
 
 def kl(p: Tensor, q: Tensor) -> float:
     """KL(p || q) = sum p log(p / q) in nats; infinite where q misses what p has."""
-    held = p > 0
+    held = p > NEGLIGIBLE
     return (p[held] * (p[held] / q[held]).log()).sum().item()
 
 
