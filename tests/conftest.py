@@ -39,6 +39,8 @@ def cli(
     """Run a console script in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
+    # Hydra composes every config twice, once to look for hydra.mode, which no test sets.
+    monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
     monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
     def run(*arguments: str, app: App = commands.TRAIN) -> Result:

@@ -91,6 +91,7 @@ def test_healthy_runs_are_silent(cli: Cli) -> None:
     assert "health at" not in result.out
 
 
+@pytest.mark.slow
 def test_findings_reach_tensorboard_and_survive_a_resume(cli: Cli) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -118,6 +118,7 @@ def test_two_runs_with_one_seed_are_equal_and_with_another_not(cli: Cli) -> None
     assert metrics(Path("outputs/a")) != metrics(Path("outputs/c"))
 
 
+@pytest.mark.slow
 def test_sigkill_in_mid_epoch(cli: Cli, tmp_path: Path) -> None:
     many = [s for s in SETTINGS if not s.startswith(("checkpoint_every", "log_every"))]
     many += ["checkpoint_every=40", "log_every=7", "sample_every=30"]

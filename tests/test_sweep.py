@@ -245,9 +245,8 @@ def test_optuna_needs_an_objective_that_is_logged(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_jobs_in_processes_saves_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
