@@ -27,6 +27,7 @@ from gan_cli.build import (
     resolve,
     wanted,
 )
+from gan_cli.config import DIRECTIONS
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.games.base import Roles
@@ -46,7 +47,6 @@ from gan_cli.spec import PairSpec
 MOST_STEPS, MOST_THREADS = 10**12, 1024
 ALL_ITEMS = CollectionCheckStrategy.ALL_ITEMS
 PRECISIONS = ("fp32", "tf32", "bf16")
-DIRECTIONS = ("minimize", "maximize")
 PERFORMANCES = ("auto", "plain")
 
 

@@ -28,16 +28,20 @@ class GaussianMixture:
 
         The count of Srivastava et al. 2017 (VEEGAN, section 4.1), for x of shape (m, n).
         """
-        nearest = torch.cdist(x.cpu().double(), self.means).argmin(dim=1)
-        return len(nearest[self.near(x)].unique())
+        near, nearest = self._nearest(x)
+        return len(nearest[near].unique())
 
     def near(self, x: Tensor) -> Tensor:
         """Which points of x, (m, n), lie within three standard deviations of the nearest mean.
 
         Those are the high-quality samples of Srivastava et al. 2017; bool (m,).
         """
+        return self._nearest(x)[0]
+
+    def _nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether each point lies within three standard deviations of its nearest mean; which."""
         distances, nearest = torch.cdist(x.cpu().double(), self.means).min(dim=1)
-        return distances <= 3 * self.stds[nearest]
+        return distances <= 3 * self.stds[nearest], nearest
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log p(x) in nats, float64 (m,), for x of shape (m, n)."""

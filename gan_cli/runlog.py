@@ -5,6 +5,7 @@ Logging never stops training: what cannot be written is said once and then left 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -169,14 +170,6 @@ class RunLog:
         if self._metrics_file:
             self._guard(METRICS, self._metrics_file.sync)
 
-    def history(self) -> list[dict[str, float]]:
-        """The lines of metrics.jsonl so far."""
-        try:
-            text = (self.directory / METRICS).read_text(encoding="utf-8")
-            return [json.loads(line) for line in text.splitlines()]
-        except (OSError, ValueError):
-            return []
-
     def finding(self, step: int, text: str) -> None:
         """Say what the health monitor found, and keep it in TensorBoard's TEXT tab."""
         self.say(f"health at step {step}: {text}")
@@ -290,6 +283,19 @@ class LoadingBar:
 
 #: Keys that depend on the machine, and so are no part of exact resume.
 MACHINE = ("time", "images_per_s", "system/")
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl that can be read; none if there is no such file."""
+    try:
+        lines = (run / METRICS).read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [line for line in found if isinstance(line, dict)]
 
 
 def without_machine(line: Mapping[str, float]) -> dict[str, float]:

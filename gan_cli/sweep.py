@@ -23,11 +23,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import typeguard
 
-from gan_cli.config import groups, split_arguments
+from gan_cli.config import DIRECTIONS, groups, split_arguments
 from gan_cli.errors import DivergedError, GanTrainError, UserError
 from gan_cli.explain import BACKBONE, BACKBONE_GROUP
 from gan_cli.shell import command, hydra_value, program
@@ -43,7 +43,6 @@ LONGEST_NAME = 120  # of a job; what is longer ends in a digest
 #: Columns of the printed table, if they are logged, after the objective.
 COLUMNS = ("divergence/jsd", "loss/d", "loss/g")
 MOST_COLUMNS = 3
-DIRECTIONS = ("minimize", "maximize")
 #: Keys that are the sweep's own, and why they are one for all jobs.
 NOT_SWEPT = {
     "name": "it names the whole sweep, and its jobs are named after the swept keys",
@@ -55,7 +54,7 @@ NOT_SWEPT = {
 #: Keys that tell nothing of what is trained, and so are part of no job's name.
 UNNAMED = frozenset({*NOT_SWEPT, "dry_run", "debug"})
 #: What a hurt record raises.
-UNREADABLE = (OSError, ValueError, TypeError, RecursionError, typeguard.TypeCheckError)
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, RecursionError, typeguard.TypeCheckError)
 #: What a job computes; `sweep` must not know how.
 Task = Callable[[dict[str, Any], list[str]], int]
 
@@ -260,20 +259,6 @@ class Record:
         return self.state not in ("done", "unfinished", "stopped")
 
 
-class RecordDict(TypedDict):
-    """The types of a record read from a file."""
-
-    job: str
-    mark: str
-    swept: dict[str, str]
-    objective: str | None
-    direction: str
-    state: str
-    code: int | None
-    message: str
-    process: tuple[str, int]
-
-
 def run_job(
     config: dict[str, Any],
     given: list[str],
@@ -421,14 +406,12 @@ def objective_of(run: Path, record: Record) -> float:
 
 def final_numbers(run: Path) -> dict[str, float]:
     """The newest value of each key of a run's metrics.jsonl."""
-    from gan_cli.runlog import METRICS
+    from gan_cli.runlog import read_metrics
 
     found: dict[str, float] = {}
-    with contextlib.suppress(OSError, ValueError):
-        for line in (run / METRICS).read_bytes().splitlines():
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
-                numbers = json.loads(line).items()
-                found |= {key: float(value) for key, value in numbers}
+    for line in read_metrics(run):
+        with contextlib.suppress(ValueError, TypeError):
+            found |= {key: float(value) for key, value in line.items()}
     found["step"] = float(last_step(run)) or found.get("step", 0.0)
     return found
 
@@ -439,7 +422,9 @@ def records(folder: Path) -> list[Record]:
     for path in sorted((folder / RECORDS).glob("*.json")):
         with contextlib.suppress(*UNREADABLE):
             record = Record(**json.loads(path.read_text(encoding="utf-8")))
-            typeguard.check_type(record.__dict__ | {"process": tuple(record.process)}, RecordDict)
+            record.process = (record.process[0], record.process[1])  # a list in JSON
+            for name, hint in get_type_hints(Record).items():
+                typeguard.check_type(getattr(record, name), hint)
             if record.job != path.stem:
                 continue
             if record.state == "running" and not is_alive(record):

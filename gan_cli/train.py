@@ -26,7 +26,15 @@ from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.resume import Config, Start
-from gan_cli.runlog import FILTERS, THEORY, LoadingBar, RunLog, system_scalars, without_machine
+from gan_cli.runlog import (
+    FILTERS,
+    THEORY,
+    LoadingBar,
+    RunLog,
+    read_metrics,
+    system_scalars,
+    without_machine,
+)
 from gan_cli.spec import DataSpec
 from gan_cli.stopping import StopRequest
 from gan_cli.terminal import Terminal
@@ -53,7 +61,7 @@ class Recorder:
         self.saver = checkpoint.Saver(log.directory / checkpoint.FOLDER)
         self._unsaved = False  # whether the newest checkpoint could not be written
         self.health = Health()
-        for line in log.history():  # of the run's earlier sessions
+        for line in read_metrics(log.directory):  # of the run's earlier sessions
             self.health.see(line)
         self._in_hparams = False
         #: Real data to hold generated ones against: points are plotted, images compared.
