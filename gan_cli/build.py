@@ -234,6 +234,19 @@ def load_data(
     return train if part == "train" else validation
 
 
+def load_test_data(config: Node, *, progress: Progress = lambda *_: None) -> AnyDataset | None:
+    """Data that training never sees: the test split, or else what `data.validation` holds out.
+
+    Raises:
+        UserError: files are there, but damaged.
+    """
+    source = cast("DataSource", make(config, "data"))
+    found = source.load_test(seed=config["seed"], progress=progress)
+    if found is not None or not config["data"]["validation"]:
+        return found
+    return load_data(config, part="validation", progress=progress)
+
+
 def build_game(
     config: Node, spec: AnySpec, device: torch.device, *, dataset: AnyDataset | None = None
 ) -> Game[Any]:

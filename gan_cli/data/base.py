@@ -124,11 +124,40 @@ class Dataset:
             values = torch.from_numpy(np.stack(self._read_first(self.values, n)))
         else:
             values = self.values[rows]
-        if self.spec.is_image:
-            (tall, wide), (height, width) = values.shape[2:], self.spec.shape[1:]
-            top, left = (tall - height) // 2, (wide - width) // 2
-            values = values[:, :, top : top + height, left : left + width]
-        return self.to_range(values)
+        return self.to_range(self._middle(values))
+
+    def take(self, places: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Data of one's own choice in the data's range, and their labels; unaugmented.
+
+        Args:
+            places: int64 (n,), each below the number of data.
+
+        Returns:
+            (n, *shape) and (n,), or fewer where image files cannot be used.
+        """
+        rows = places if self.rows is None else self.rows[places]
+        if isinstance(self.values, FileImages):
+            found: list[np.ndarray] = []
+            usable: list[int] = []
+            for row in rows.tolist():
+                with contextlib.suppress(UnusableImageError):
+                    found.append(self.values.read(self.values.paths[row]))
+                    usable.append(row)
+            if not found:
+                raise UserError(f"{self.values.paths[0].parent}: none of its images can be used.")
+            rows, values = torch.tensor(usable), torch.from_numpy(np.stack(found))
+        else:
+            values = self.values[rows]
+        labels = None if self.labels is None else self.labels[rows]
+        return self.to_range(self._middle(values)), labels
+
+    def _middle(self, values: Tensor) -> Tensor:
+        """Images cut to the spec's size; points as they are."""
+        if not self.spec.is_image:
+            return values
+        (tall, wide), (height, width) = values.shape[2:], self.spec.shape[1:]
+        top, left = (tall - height) // 2, (wide - width) // 2
+        return values[:, :, top : top + height, left : left + width]
 
     def _read_first(self, files: FileImages, n: int) -> list[np.ndarray]:
         """The first n files that can be used; the others are told of when they are drawn."""
@@ -159,11 +188,13 @@ class PairDataset:
         a: domain A.
         b: domain B.
         examples: held-out images of both domains for previews; None: training images.
+        paired: datum i of A and datum i of B show the same, which training never uses.
     """
 
     a: Dataset
     b: Dataset
     examples: tuple[Dataset, Dataset] | None = None
+    paired: bool = False
 
     def __len__(self) -> int:
         return max(len(self.a), len(self.b))
@@ -208,3 +239,11 @@ class DataSource(ABC):
         Raises:
             gan_cli.errors.UserError: files are missing or damaged; says which, and what to do.
         """
+
+    def load_test(self, *, seed: int, progress: Progress) -> AnyDataset | None:  # noqa: ARG002
+        """The published test split, or whatever else training never sees; None: there is none.
+
+        Raises:
+            gan_cli.errors.UserError: its files are there, but damaged.
+        """
+        return None

@@ -24,7 +24,11 @@ from gan_cli.data.images import ImageSource
 from gan_cli.errors import UserError, require
 
 Variant = Literal["MNIST", "FashionMNIST", "KMNIST"]
-IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+#: Files of images and labels, by split.
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
 #: Where labels have names of their own (Xiao et al. 2017, table 2).
 CLASS_NAMES = {
     "FashionMNIST": (
@@ -63,10 +67,21 @@ class MNIST(ImageSource):
 
     def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
         """Read the training images and labels, downloading them first if they are not there."""
-        if any(find_file(self.folder, name) is None for name in (IMAGES, LABELS)):
+        if not self._has("train"):
             self._fetch()
-        images = read_idx(self._file(IMAGES), dimensions=3)
-        labels = read_idx(self._file(LABELS), dimensions=1)
+        return self._read("train")
+
+    def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:  # noqa: ARG002
+        """The 10,000 test images; None if only the training files are there."""
+        return self._read("test") if self._has("test") else None
+
+    def _has(self, split: str) -> bool:
+        return all(find_file(self.folder, name) is not None for name in FILES[split])
+
+    def _read(self, split: str) -> Dataset:
+        images_file, labels_file = FILES[split]
+        images = read_idx(self._file(images_file), dimensions=3)
+        labels = read_idx(self._file(labels_file), dimensions=1)
         if len(images) and (images.numel() == 0 or labels.max() > 9):
             raise UserError(f"{self.folder}: images without pixels, or labels above 9.")
         if len(images) != len(labels) or len(images) == 0:
@@ -103,7 +118,7 @@ class MNIST(ImageSource):
             reason,
             root=self.root,
             folder=self.folder,
-            expected=f"{IMAGES} and {LABELS}, as they are or with .gz",
+            expected=f"{' and '.join(FILES['train'])}, as they are or with .gz",
         )
 
 

@@ -170,6 +170,11 @@ class UnpairedFolders(DataSource):
         a, b = (self._load(domain, seed, progress) for domain in "AB")
         return PairDataset(a, b, self._examples(seed, progress))
 
+    def load_test(self, *, seed: int, progress: Progress) -> PairDataset | None:
+        """What lies in testA and testB, if anything."""
+        examples = self._examples(seed, progress)
+        return None if examples is None else PairDataset(*examples)
+
     def require_folders(self) -> None:
         """Refuse folders that are not there, with what was found instead.
 
@@ -303,9 +308,9 @@ class DigitDomains(DataSource):
         a, b, test_a, test_b = self._parts
         return PairDataset(a, b, (test_a, test_b))
 
-    def pairs(self) -> tuple[Dataset, Dataset]:
-        """The test set: the same digits in both looks, with their labels."""
-        return self._parts[2:]
+    def load_test(self, *, seed: int, progress: Progress) -> PairDataset:  # noqa: ARG002
+        """The same digits in both looks, with their labels."""
+        return PairDataset(*self._parts[2:], paired=True)
 
     @cached_property
     def _parts(self) -> tuple[Dataset, Dataset, Dataset, Dataset]:

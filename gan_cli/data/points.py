@@ -37,7 +37,14 @@ class Points(DataSource):
 
     def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
         """Draw the points; the same for the same seed."""
-        values, labels = self.density.sample(self.samples, generator=generator_for(seed, "data"))
+        return self._draw(seed, "data")
+
+    def load_test(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+        """As many points again."""
+        return self._draw(seed, "test data")
+
+    def _draw(self, seed: int, purpose: str) -> Dataset:
+        values, labels = self.density.sample(self.samples, generator=generator_for(seed, purpose))
         return Dataset(values, labels, self.spec, self.density)
 
 

@@ -46,8 +46,8 @@ class SmallPhotos(ImageSource):
         require((bool(root), "root='': give the folder that holds (or shall hold) the files"))
         self.root, self.download = Path(root).expanduser(), download
 
-    def open(self, *, download: bool) -> tuple[Tensor, Tensor]:
-        """The training images, uint8 (N, 3, 32, 32), and labels, int64 (N,)."""
+    def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
+        """The training or test images, uint8 (N, 3, 32, 32), and labels, int64 (N,)."""
         raise NotImplementedError
 
     def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
@@ -57,15 +57,25 @@ class SmallPhotos(ImageSource):
             UserError: they are not there or damaged, and cannot be downloaded.
         """
         try:
-            images, labels = self.open(download=False)
+            images, labels = self.open(train=True, download=False)
         except (RuntimeError, OSError) as error:  # torchvision: "not found or corrupted"
             if not self.download:
                 reason = "the files are not there or damaged, and data.download=false"
                 raise UserError(self._what_to_do(reason)) from error
             found: list[tuple[Tensor, Tensor]] = []
-            fetch(lambda: found.append(self.open(download=True)), explain=self._what_to_do)
+            fetch(
+                lambda: found.append(self.open(train=True, download=True)),
+                explain=self._what_to_do,
+            )
             ((images, labels),) = found
         return self.dataset(images, labels)
+
+    def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:  # noqa: ARG002
+        """The test images, downloading them first if that is allowed; None: not there."""
+        try:
+            return self.dataset(*self.open(train=False, download=self.download))
+        except (RuntimeError, OSError):
+            return None
 
     def _what_to_do(self, reason: str) -> str:
         return missing_files(
@@ -102,11 +112,11 @@ class CIFAR10(SmallPhotos):
             pixel_range=pixel_range,
         )
 
-    def open(self, *, download: bool) -> tuple[Tensor, Tensor]:
-        """All five training batches."""
+    def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
+        """All five training batches, or the test batch."""
         from torchvision import datasets
 
-        files: Any = datasets.CIFAR10(self.root, train=True, download=download)
+        files: Any = datasets.CIFAR10(self.root, train=train, download=download)
         images = torch.from_numpy(files.data).permute(0, 3, 1, 2).contiguous()
         return images, torch.tensor(files.targets)
 
@@ -134,9 +144,10 @@ class SVHN(SmallPhotos):
             pixel_range=pixel_range,
         )
 
-    def open(self, *, download: bool) -> tuple[Tensor, Tensor]:
-        """The training digits, without the extra ones."""
+    def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
+        """The training digits, without the extra ones, or the test digits."""
         from torchvision import datasets
 
-        files: Any = datasets.SVHN(str(self.root), split="train", download=download)
+        split = "train" if train else "test"
+        files: Any = datasets.SVHN(str(self.root), split=split, download=download)
         return torch.from_numpy(files.data), torch.from_numpy(files.labels).long()
