@@ -113,6 +113,7 @@ def check_numbers(config: Node) -> list[str]:
                 ("log_every", 1),
                 ("sample_every", 0),
                 ("eval_every", 0),
+                ("eval_samples", 2),
                 ("checkpoint_every", 0),
                 ("accumulate", 1),
                 ("keep_last", 1),
@@ -138,6 +139,7 @@ def check_numbers(config: Node) -> list[str]:
         problems.append(f"steps={config['steps']}: must be at most {MOST_STEPS}")
     if config["threads"] is not None and config["threads"] > MOST_THREADS:
         problems.append(f"threads={config['threads']}: must be at most {MOST_THREADS}, or null")
+    problems += metrics_problems("eval_metrics", config["eval_metrics"])
     if config["name"] is not None and (problem := name_problem(config["name"])):
         problems.append(problem)
     return problems + check_group_values(config)
@@ -435,6 +437,14 @@ def describe(hint: Any) -> str:
         return hint.__name__
     words = str(hint).replace("typing.", "").replace("collections.abc.", "")
     return re.sub(r"(?:Sequence|list|tuple)\[(\w+).*?\]", r"a list of \1, like [1,2]", words)
+
+
+def metrics_problems(key: str, names: object) -> list[str]:
+    """What is wrong with a value that shall be null, a metric's name or a list of them."""
+    listed = names if isinstance(names, list) else [names]
+    if names is None or (listed and all(isinstance(name, str) for name in listed)):
+        return []
+    return [f"{key}={names}: give a name, a list like [parzen,diversity], or null for all"]
 
 
 def did_you_mean(word: object, choices: typing.Iterable[str]) -> str:

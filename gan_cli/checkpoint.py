@@ -54,7 +54,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     pickle.UnpicklingError,
 )
-FOLDER, INDEX = "checkpoints", "index.json"
+FOLDER, INDEX, BEST = "checkpoints", "index.json", "best.pt"
 SEAL = b"gan-train sha256:"
 SEAL_SIZE = len(SEAL) + 64
 SPARE_BYTES = 2**20  # free space asked for beyond the tensors themselves
@@ -100,6 +100,18 @@ def save(
                 old.unlink(missing_ok=True)
         write_index(folder, path, metrics or {})
     return path
+
+
+def save_best(folder: Path, state: dict[str, Any]) -> Path:
+    """Write `best.pt` to `folder`; it counts for no cadence, and no newer ones push it out.
+
+    Raises:
+        OSError: it could not be written; the one before stays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, sum(tensor.nbytes for tensor in tensors_in(state)) + SPARE_BYTES)
+    write(folder / BEST, state)
+    return folder / BEST
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
@@ -308,7 +320,7 @@ class Saver:
         #: The newest step that is safely on disk.
         self.saved_step: int | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._pending: tuple[int, Future[Path]] | None = None
+        self._pending: tuple[int | None, Future[Path]] | None = None
 
     def save(self, state: dict[str, Any], **how: Any) -> None:
         """Copy `state` and begin to write it, as `save` does; first wait for the one before.
@@ -322,6 +334,15 @@ class Saver:
             self._thread.submit(save, self.folder, snapshot(state), **how),
         )
 
+    def save_best(self, state: dict[str, Any]) -> None:
+        """Copy `state` and begin to write it as the best so far; first wait for the one before.
+
+        Raises:
+            OSError: the one before could not be written. This one is not begun.
+        """
+        self.wait()
+        self._pending = None, self._thread.submit(save_best, self.folder, snapshot(state))
+
     def wait(self) -> None:
         """Wait until all is written.
 
@@ -332,7 +353,8 @@ class Saver:
             step, future = self._pending
             try:
                 future.result()
-                self.saved_step = step
+                if step is not None:
+                    self.saved_step = step
             finally:
                 if future.done():
                     self._pending = None

@@ -78,6 +78,9 @@ class TrainConfig:
     checkpoint_minutes: float | None = MISSING
     keep_last: int = MISSING
     keep_every: int = MISSING
+    eval_metrics: Any = MISSING
+    eval_samples: int = MISSING
+    inception: str | None = MISSING
     objective: str | None = MISSING
     direction: str = MISSING
     output_dir: str = MISSING
@@ -122,7 +125,37 @@ class TranslateConfig:
     debug: bool = MISSING
 
 
-SCHEMAS = {"train": TrainConfig, "sample": SampleConfig, "translate": TranslateConfig}
+@dataclass
+class DataPlace:
+    """Where data files lie, if no longer where training found them."""
+
+    root: str | None = MISSING
+    a: str | None = MISSING
+    b: str | None = MISSING
+
+
+@dataclass
+class EvaluateConfig:
+    """Root of `configs/evaluate.yaml`."""
+
+    run: str = MISSING
+    metrics: Any = MISSING
+    n: int = MISSING
+    seed: int = MISSING
+    inception: str | None = MISSING
+    data: DataPlace = field(default_factory=DataPlace)
+    out: str | None = MISSING
+    device: str = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+SCHEMAS = {
+    "train": TrainConfig,
+    "sample": SampleConfig,
+    "translate": TranslateConfig,
+    "evaluate": EvaluateConfig,
+}
 
 
 def config_dir() -> Path:

@@ -23,7 +23,15 @@ Enter = Callable[[AbstractContextManager[None]], None]
 #: Keys that say how to start and what to compare, not what to train.
 STARTING = frozenset({"resume", "init_from", "dry_run", "objective", "direction"})
 #: What was meant before a root key existed, for configs stored then.
-BEFORE = {"checkpoint_minutes": 1.5, "objective": None, "direction": "minimize", "eval_every": 0}
+BEFORE = {
+    "checkpoint_minutes": 1.5,
+    "objective": None,
+    "direction": "minimize",
+    "eval_every": 0,
+    "eval_metrics": None,
+    "eval_samples": 5000,
+    "inception": None,
+}
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
 

@@ -298,6 +298,41 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return [line for line in found if isinstance(line, dict)]
 
 
+def merge_line(run: Path, step: int, scalars: Mapping[str, float]) -> None:
+    """Enter numbers into the line of a step of metrics.jsonl; those that stand there stay.
+
+    Raises:
+        OSError: it could not be written; the file is as before.
+    """
+    lines = [line for line in read_metrics(run) if isinstance(line.get("step"), int)]
+    at = next((line for line in lines if line["step"] == step), None)
+    if at is None:
+        at = {"step": step}
+        lines.append(at)
+    at.update({key: value for key, value in scalars.items() if key not in at})
+    lines.sort(key=lambda line: int(line["step"]))
+    with replacing(run / METRICS) as temporary:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_events(
+    folder: Path, step: int, scalars: Mapping[str, float], pictures: Mapping[str, Picture]
+) -> None:
+    """Write numbers and pictures of one step into TensorBoard files of their own.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for key, value in scalars.items():
+            writer.add_scalar(key, value, step)
+        for name, picture in pictures.items():
+            writer.add_image(name, picture, step, dataformats="HWC")
+
+
 def without_machine(line: Mapping[str, float]) -> dict[str, float]:
     """A line's numbers that two runs on one kind of machine have in common."""
     return {key: value for key, value in line.items() if not key.startswith(MACHINE)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -12,17 +12,18 @@ from typing import Any
 
 import torch
 
-from gan_cli import checkpoint, environment, report, resume, rundir, theory
+from gan_cli import checkpoint, environment, report, resume, rundir
 from gan_cli.build import build_session, foreign_targets, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
 from gan_cli.data.base import AnyDataset, Dataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
+from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.files import remove_leftovers
 from gan_cli.games.base import Preview
 from gan_cli.health import Health, diversity
-from gan_cli.loop import Cadence, Move, Player, Session, Turn, train
+from gan_cli.loop import Cadence, Move, Player, Session, Turn, is_due, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.resume import Config, Start
@@ -38,7 +39,7 @@ from gan_cli.runlog import (
 from gan_cli.spec import DataSpec
 from gan_cli.stopping import StopRequest
 from gan_cli.terminal import Terminal
-from gan_cli.theory_pictures import animate, draw_theory
+from gan_cli.theory_pictures import animate
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
@@ -55,14 +56,19 @@ class Recorder:
         dataset: AnyDataset,
         config: Config,
         environment: dict[str, str],
+        evaluation: Evaluation | None,
     ) -> None:
         self.runlog, self.session, self.dataset, self.config = log, session, dataset, config
+        self.evaluation = evaluation
         self.environment = environment
         self.saver = checkpoint.Saver(log.directory / checkpoint.FOLDER)
         self._unsaved = False  # whether the newest checkpoint could not be written
         self.health = Health()
+        self.best: float | None = None  # value of the objective at evaluations
         for line in read_metrics(log.directory):  # of the run's earlier sessions
             self.health.see(line)
+            if is_due(config["eval_every"], line.get("step", 0)):
+                self.is_best(line)
         self._in_hparams = False
         #: Real data to hold generated ones against: points are plotted, images compared.
         self.real = torch.empty(0)
@@ -101,13 +107,27 @@ class Recorder:
 
     def evaluate(self, step: int) -> dict[str, float]:
         """Measure the model; the numbers for the log, with pictures where there are some."""
-        known = theory.measurable(self.session.game, self.dataset)
-        if known is None:
+        if self.evaluation is None:
             return {}
-        found = theory.measure(*known)
-        self.runlog.picture(step, draw_theory(found, *known), what=THEORY)
-        # A KL divergence may be infinite, which ends no training and fits into no JSON.
-        return {key: value for key, value in found.scalars.items() if math.isfinite(value)}
+        found = self.evaluation.measure(self.session.game)
+        for name, picture in found.pictures.items():
+            self.runlog.picture(step, picture, what=name)
+        if self.is_best(found.scalars):
+            self.require_finite(step)
+            self.settle()
+            self.saver.save_best(self.state(step))
+        return found.scalars
+
+    def is_best(self, line: Mapping[str, float]) -> bool:
+        """Whether the objective, measured at an evaluation, is the best so far; remembers it."""
+        value = line.get(self.config["objective"] or "")
+        if value is None:
+            return False
+        sign = 1 if self.config["direction"] == "minimize" else -1
+        if self.best is not None and sign * value >= sign * self.best:
+            return False
+        self.best = value
+        return True
 
     def diversities(self, preview: Preview) -> dict[str, float]:
         """Mean pairwise distance of generated and of real data, and the modes they reach."""
@@ -149,27 +169,38 @@ class Recorder:
         Raises:
             DivergedError: they are not.
         """
-        state = self.session.game.state_dict()
-        values = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
-        sound = torch.stack([torch.isfinite(value).all() for value in values.values()])
-        for name, is_sound in zip(values, sound.tolist(), strict=True):  # one wait for the device
-            if not is_sound:
-                raise DivergedError(f"training diverged: {name} is not finite at step {step}.")
+        self.require_finite(step)
         self.runlog.flush()
-        state = {
+        self.saver.save(
+            self.state(step),
+            keep_last=self.config["keep_last"],
+            keep_every=self.config["keep_every"],
+            metrics=without_machine(self.runlog.last),
+            first=self.runlog.sync,
+        )
+
+    def state(self, step: int) -> dict[str, Any]:
+        """What a checkpoint of `step` holds."""
+        return {
             "step": step,
             "config": self.config,
             "spec": asdict(self.dataset.spec),
             "environment": self.environment,
             "session": self.session.state_dict(),
         }
-        self.saver.save(
-            state,
-            keep_last=self.config["keep_last"],
-            keep_every=self.config["keep_every"],
-            metrics=without_machine(self.runlog.last),
-            first=self.runlog.sync,
-        )
+
+    def require_finite(self, step: int) -> None:
+        """Look at all weights.
+
+        Raises:
+            DivergedError: some are not finite.
+        """
+        state = self.session.game.state_dict()
+        values = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+        sound = torch.stack([torch.isfinite(value).all() for value in values.values()])
+        for name, is_sound in zip(values, sound.tolist(), strict=True):  # one wait for the device
+            if not is_sound:
+                raise DivergedError(f"training diverged: {name} is not finite at step {step}.")
 
     def settle(self, *, wait: bool = True) -> None:
         """Say so if the checkpoint begun last could not be written."""
@@ -236,10 +267,11 @@ def run(config: Config, given: list[str]) -> int:
             session = build_session(start.config, dataset, device)
             try_networks(start.config, session)
             take_up(start, session)
+            evaluation = evaluation_of(start.config, session.game, dataset, LoadingBar())
             if config["dry_run"]:
                 Terminal().say(report.summary(start.config, session, dataset, start.messages))
                 return 0
-            return train_in_directory(start, session, dataset, stack)
+            return train_in_directory(start, session, dataset, evaluation, stack)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise GanTrainError(memory_message(config)) from error
@@ -299,7 +331,11 @@ def take_up(start: Start, session: Session) -> None:
 
 
 def train_in_directory(
-    start: Start, session: Session, dataset: AnyDataset, stack: ExitStack
+    start: Start,
+    session: Session,
+    dataset: AnyDataset,
+    evaluation: Evaluation | None,
+    stack: ExitStack,
 ) -> int:
     """Claim a run directory, unless the run goes on in its own, and train in it."""
     config = start.config
@@ -325,7 +361,7 @@ def train_in_directory(
     now = environment.describe(
         session.device, threads=config["threads"], data=dataset.fingerprint()
     )
-    recorder = Recorder(log, session, dataset, config, now)
+    recorder = Recorder(log, session, dataset, config, now, evaluation)
     for line in report.introduction(start, session, dataset, now, directory):
         log.say(line)
     for note in start.messages:

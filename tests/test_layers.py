@@ -22,7 +22,8 @@ LEVELS = {
     "checkpoint": 1, "rundir": 2, "runlog": 2, "theory": 2, "theory_pictures": 3,
     "loop": 2,
     "config": 3, "build": 3, "sweep": 4, "check": 4, "resume": 4, "explain": 4, "cli": 4,
-    "report": 5, "trained": 5, "train": 6, "sample": 6, "translate": 6,
+    "evaluation": 5, "report": 5, "trained": 5,
+    "train": 6, "sample": 6, "translate": 6, "evaluate": 6,
     "commands": 7,
 }  # fmt: skip
 WITHIN_LEVEL = {0}  # these may import each other, without cycles

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 5
+BLOCK = 1000  # data held against all others at once
+RESAMPLES, RESAMPLES_OF_MANY, MANY = 20, 5, 512  # of a bootstrap; with over 512 features it is slow
 SUBSETS, SUBSET_SIZE = 50, 1000  # Binkowski et al. 2018's implementation
 
 
@@ -29,16 +31,37 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(dim=0), x.T.cov()
 
 
-def kernel_distance(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[float, float]:
+def frechet_error(real: Tensor, fake: Tensor, *, seed: int = 0) -> float:
+    """Standard error of `frechet_distance`, from data drawn again with replacement (bootstrap)."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def again(x: Tensor) -> Tensor:
+        return x[torch.randint(len(x), (len(x),), generator=generator)]
+
+    times = RESAMPLES if real.shape[1] <= MANY else RESAMPLES_OF_MANY
+    found = [frechet_distance(again(real), again(fake)) for _ in range(times)]
+    return torch.tensor(found, dtype=torch.float64).std().item()
+
+
+def kernel_distance(
+    real: Tensor, fake: Tensor, *, seed: int = 0, size: int | None = None, subsets: int = SUBSETS
+) -> tuple[float, float]:
     """Unbiased MMD^2 with the kernel (x.y/d + 1)^3, over random subsets (Binkowski et al. 2018).
+
+    Args:
+        real: features of real data.
+        fake: of generated ones.
+        seed: of the choice of subsets.
+        size: of each subset; None: 1000, or half of the data where they are few.
+        subsets: how many.
 
     Returns:
         Mean over subsets, and its standard error.
     """
     generator = torch.Generator().manual_seed(seed)
-    size = min(SUBSET_SIZE, len(real), len(fake))
+    size = size or max(2, min(SUBSET_SIZE, len(real) // 2, len(fake) // 2))
     found = []
-    for _ in range(SUBSETS):
+    for _ in range(subsets):
         x, y = (
             f[torch.randperm(len(f), generator=generator)[:size]].double() for f in (real, fake)
         )
@@ -46,7 +69,8 @@ def kernel_distance(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[float
         same = (xx.sum() - xx.trace() + yy.sum() - yy.trace()) / (size * (size - 1))
         found.append((same - 2 * xy.mean()).item())
     values = torch.tensor(found, dtype=torch.float64)
-    return values.mean().item(), values.std().item() / math.sqrt(SUBSETS)
+    error = values.std().item() / math.sqrt(subsets) if subsets > 1 else 0.0
+    return values.mean().item(), error
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -62,23 +86,39 @@ def neighbourhoods(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> dict[s
     """
     real, fake = real.double(), fake.double()
     real_radius, fake_radius = _radii(real, k), _radii(fake, k)
-    distances = torch.cdist(real, fake)
-    in_real, in_fake = distances < real_radius[:, None], distances < fake_radius
+    balls = torch.zeros(len(fake), dtype=torch.float64)  # of real data, about each generated one
+    recalled, covered = [], []
+    for part, radius in zip(real.split(BLOCK), real_radius.split(BLOCK), strict=True):
+        distances = torch.cdist(part, fake)
+        balls += (distances < radius[:, None]).sum(dim=0)
+        recalled.append((distances < fake_radius).any(dim=1))
+        covered.append(distances.amin(dim=1) < radius)
     return {
-        "precision": in_real.any(dim=0).double().mean().item(),
-        "recall": in_fake.any(dim=1).double().mean().item(),
-        "density": in_real.double().sum(dim=0).mean().item() / k,
-        "coverage": (distances.amin(dim=1) < real_radius).double().mean().item(),
+        "precision": (balls > 0).double().mean().item(),
+        "recall": torch.cat(recalled).double().mean().item(),
+        "density": balls.mean().item() / k,
+        "coverage": torch.cat(covered).double().mean().item(),
     }
 
 
 def _radii(x: Tensor, k: int) -> Tensor:
     """Distance of each datum to its k-th neighbour, itself not counted."""
-    return torch.cdist(x, x).kthvalue(k + 1, dim=1).values
+    parts = [torch.cdist(part, x).kthvalue(k + 1, dim=1).values for part in x.split(BLOCK)]
+    return torch.cat(parts)
 
 
-def nearest(x: Tensor, among: Tensor, *, block: int = 1000) -> tuple[Tensor, Tensor]:
+def pairwise_distance(x: Tensor) -> tuple[float, float]:
+    """Mean Euclidean distance of two different data of x, (n, ...), and its standard error."""
+    n = len(x)
+    of_each = torch.cdist(x.flatten(1).double(), x.flatten(1).double()).sum(dim=1) / (n - 1)
+    # Each datum is in n - 1 pairs: twice the error of independent values (Hoeffding 1948).
+    return of_each.mean().item(), 2 * of_each.std().item() / math.sqrt(n)
+
+
+def nearest(x: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     """Distance of each x, (m, ...), to the nearest of `among`, (n, ...), and which that is."""
     others = among.flatten(1)
-    found = [torch.cdist(part, others).min(dim=1) for part in x.flatten(1).split(block)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    found = [torch.cdist(part, others).min(dim=1) for part in x.flatten(1).split(BLOCK)]
+    which = torch.cat([f.indices for f in found])
+    # Once more for the pairs alone: through products, cdist is inexact where data nearly coincide.
+    return (x.flatten(1) - others[which]).norm(dim=1), which

@@ -1,0 +1,172 @@
+"""gan-evaluate: the metrics of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from gan_cli import rundir
+from gan_cli.build import load_data
+from gan_cli.check import metrics_problems
+from gan_cli.device import resolve_device
+from gan_cli.errors import UserError, list_problems
+from gan_cli.evaluation.reference import Reference
+from gan_cli.evaluation.registry import METRICS, choose, measure
+from gan_cli.evaluation.subject import Found, Subject
+from gan_cli.files import replacing
+from gan_cli.pictures import write_png
+from gan_cli.runlog import LoadingBar, merge_line, number, write_events
+from gan_cli.terminal import Terminal
+from gan_cli.trained import TrainedModel, open_run
+
+FILE, FOLDER = "evaluation.json", "evaluation"
+MOST_SAMPLES = 1_000_000
+#: What must be equal for two evaluations to stand in one file.
+SAME = ("run", "step", "seed", "samples", "weights")
+
+
+def run(config: dict[str, Any]) -> int:
+    """gan-evaluate: measure, print, and keep the numbers beside the run.
+
+    Raises:
+        UserError: the run, its data or a value is not usable, or a metric does not suit.
+    """
+    check(config)
+    terminal = Terminal()
+    model = open_run(config, terminal)
+    trained_on = {**model.config, "data": {**model.config["data"], **given_places(config, model)}}
+    progress = LoadingBar()
+    reference = Reference(
+        trained_on,
+        load_data(trained_on, progress=progress),
+        device=resolve_device(config["device"]),
+        inception=config["inception"],
+        progress=progress,
+    )
+    subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
+    names = choose(config["metrics"], subject, key="metrics", training=False)
+    began = time.monotonic()
+    found = measure(subject, names)
+    record = {
+        "run": str(model.directory),
+        "step": model.step,
+        "seed": config["seed"],
+        "samples": config["n"],
+        "weights": "newest" if model.game.average is None else "averaged",
+        **found.scalars,
+    }
+    keep(record, found, model, Path(config["out"]) if config["out"] else None, terminal)
+    terminal.print(table(record))
+    if left_out := [name for name in METRICS if name not in names and config["metrics"] is None]:
+        terminal.say(f"not for this model and data: {', '.join(left_out)} (metrics=NAME says why)")
+    terminal.say(f"measured in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def check(config: dict[str, Any]) -> None:
+    """Find every problem of the values.
+
+    Raises:
+        UserError: one message with all of them.
+    """
+    problems = metrics_problems("metrics", config["metrics"])
+    if not 2 <= config["n"] <= MOST_SAMPLES:
+        problems.append(f"n={config['n']}: must lie between 2 and {MOST_SAMPLES}")
+    if config["seed"] < 0:
+        problems.append(f"seed={config['seed']}: must be at least 0")
+    out = config["out"]
+    if out is not None and (not out or Path(out).is_dir()):
+        problems.append(f"out={out}: is a folder; give a file, like {Path(out) / FILE}")
+    try:
+        resolve_device(config["device"])
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise UserError(list_problems(problems))
+
+
+def given_places(config: dict[str, Any], model: TrainedModel) -> dict[str, Any]:
+    """Where data lie now, of those keys that the run's data have.
+
+    Raises:
+        UserError: they do not have such a key.
+    """
+    given = {key: value for key, value in config["data"].items() if value is not None}
+    name = model.config["data"]["name"]
+    problems = [
+        f"data.{key}={value}: data={name} has no such key"
+        for key, value in given.items()
+        if key not in model.config["data"]
+    ]
+    if problems:
+        raise UserError(list_problems(problems))
+    return given
+
+
+def keep(
+    record: dict[str, Any],
+    found: Found,
+    model: TrainedModel,
+    out: Path | None,
+    terminal: Terminal,
+) -> None:
+    """Write evaluation.json and pictures, and enter the numbers into the run's own records.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    folder = model.directory if model.directory.is_dir() else model.directory.parent
+    file = out or folder / FILE
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        before = read(file)
+        if any(before.get(key) != record[key] for key in SAME):
+            before = {}
+        with replacing(file) as temporary:
+            text = json.dumps({**before, **record}, indent=1, ensure_ascii=False) + "\n"
+            temporary.write_text(text, encoding="utf-8")
+        written = [file]
+        for name, picture in found.pictures.items():
+            path = file.parent / FOLDER / f"{name}_step_{record['step']:08d}.png"
+            path.parent.mkdir(exist_ok=True)
+            write_png(path, picture)
+            written.append(path)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written ({error.strerror or error}).") from error
+    terminal.say(f"written: {', '.join(map(str, written))}")
+    if out is not None or not rundir.is_run(folder):
+        return
+    try:
+        with rundir.lock(folder):
+            merge_line(folder, record["step"], found.scalars)
+            write_events(folder / FOLDER, record["step"], found.scalars, found.pictures)
+    except (UserError, OSError) as error:
+        terminal.say(f"note: metrics.jsonl and TensorBoard are left as they are ({error})")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """An earlier evaluation; empty if there is none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def table(record: dict[str, Any]) -> Table:
+    """The numbers as a person reads them, each with its standard error."""
+    title = (
+        f"step {record['step']}, {record['weights']} weights, "
+        f"{record['samples']} samples, seed {record['seed']}"
+    )
+    rows = Table(title=title, title_justify="left", show_header=False)
+    for key, value in record.items():
+        if key in SAME or (key.endswith("_error") and key.removesuffix("_error") in record):
+            continue
+        error = record.get(f"{key}_error")
+        rows.add_row(key, number(value), f"+- {number(error)}" if error is not None else "")
+    return rows

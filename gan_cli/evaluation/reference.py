@@ -1,0 +1,147 @@
+"""Real data to hold generated ones against, and what encoders see in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from gan_cli.build import Node, load_data, load_test_data
+from gan_cli.data.base import AnyDataset, Dataset, PairDataset, Progress
+from gan_cli.evaluation.cache import cached, identity
+from gan_cli.evaluation.encoders import Classifier, Encoder, Inception, classifier_of
+from gan_cli.seeding import generator_for
+
+READ = 4096  # data read at once
+
+
+class RealData:
+    """Training and test data of one kind, and a classifier of them."""
+
+    def __init__(
+        self, train: Dataset, test: Dataset | None, *, device: torch.device, progress: Progress
+    ) -> None:
+        self.train, self.test, self.device, self._progress = train, test, device, progress
+        self._encoded: dict[tuple[str, str, int], Tensor] = {}
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """Trained on the training data; only for labelled images."""
+        return classifier_of(self.train, self.test, device=self.device, progress=self._progress)
+
+    def sample(self, n: int, *, of_test: bool = False) -> tuple[Tensor, Tensor | None]:
+        """The same n real data each time, chosen at random, images in [0, 1]; and their labels.
+
+        Fewer if there are fewer.
+        """
+        dataset = self.train
+        if of_test:
+            assert self.test is not None
+            dataset = self.test
+        order = torch.randperm(len(dataset), generator=generator_for(0, "evaluation"))
+        return unit(dataset, order[:n])
+
+    def encoded(self, encoder: Encoder, n: int, *, of_test: bool = False) -> Tensor:
+        """Features of n real images, from memory, the cache, or computed now."""
+        part = "test" if of_test else "train"
+        if (key := (encoder.key, part, n)) not in self._encoded:
+            dataset = self.test if of_test else self.train
+
+            def make() -> dict[str, Tensor]:
+                return {"features": encoder(self.sample(n, of_test=of_test)[0])}
+
+            name = identity(encoder.key, dataset, n)
+            self._encoded[key] = cached(f"features-{name}", make)["features"]
+        return self._encoded[key]
+
+
+def unit(dataset: Dataset, places: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Chosen data, images in [0, 1] and points as they are, and their labels."""
+    parts = [dataset.take(part) for part in places.split(READ)]
+    x = torch.cat([values for values, _ in parts])
+    if dataset.spec.is_image:
+        x = dataset.spec.to_unit(x)
+    labels = [part for _, part in parts if part is not None]
+    return x, torch.cat(labels) if labels else None
+
+
+class Reference:
+    """All real data of a run, read once for all its evaluations."""
+
+    def __init__(
+        self,
+        config: Node,
+        dataset: AnyDataset,
+        *,
+        device: torch.device,
+        inception: str | None,
+        progress: Progress,
+    ) -> None:
+        """Prepare; nothing is read before it is needed.
+
+        Args:
+            config: of the run.
+            dataset: its training data.
+            device: where encoders run.
+            inception: its weights, see `encoders.Inception`; None: not to be used.
+            progress: told how far it is.
+        """
+        self.config, self.dataset, self.device = config, dataset, device
+        self.inception_weights, self.progress = inception, progress
+
+    @cached_property
+    def test(self) -> AnyDataset | None:
+        """Data that training never sees; None: there are none."""
+        return load_test_data(self.config, progress=self.progress)
+
+    @cached_property
+    def real(self) -> RealData:
+        """Of data of one kind."""
+        assert isinstance(self.dataset, Dataset)
+        test = self.test
+        assert test is None or isinstance(test, Dataset)
+        return self._real(self.dataset, test)
+
+    @cached_property
+    def domains(self) -> dict[str, RealData]:
+        """Of two domains, `a` and `b`."""
+        assert isinstance(self.dataset, PairDataset)
+        test = self.test if isinstance(self.test, PairDataset) else None
+        return {
+            "a": self._real(self.dataset.a, None if test is None else test.a),
+            "b": self._real(self.dataset.b, None if test is None else test.b),
+        }
+
+    def _real(self, train: Dataset, test: Dataset | None) -> RealData:
+        return RealData(train, test, device=self.device, progress=self.progress)
+
+    @cached_property
+    def validation(self) -> Dataset | None:
+        """What `data.validation` holds out; None: nothing."""
+        if not self.config["data"]["validation"]:
+            return None
+        found = load_data(self.config, part="validation", progress=self.progress)
+        assert isinstance(found, Dataset)
+        return found
+
+    @cached_property
+    def inception(self) -> Inception:
+        """The Inception network.
+
+        Raises:
+            UserError: it cannot be had.
+        """
+        assert self.inception_weights is not None
+        return Inception(self.inception_weights, device=self.device)
+
+    def remember(self, name: str, make: Callable[[], float]) -> float:
+        """A number about real data alone, computed once."""
+        if name not in self._numbers:
+            self._numbers[name] = make()
+        return self._numbers[name]
+
+    @cached_property
+    def _numbers(self) -> dict[str, float]:
+        return {}

@@ -1,0 +1,261 @@
+"""The metrics by name: for which models and data each is meant, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gan_cli.build import Node
+from gan_cli.data.base import AnyDataset, Progress
+from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.evaluation.measures import (
+    classifier,
+    frechet,
+    inception,
+    kernel,
+    measure_cycle,
+    measure_discriminator_features,
+    measure_diversity,
+    measure_label_agreement,
+    measure_nearest,
+    measure_nn_error,
+    measure_parzen,
+    measure_theory,
+    measure_translation,
+    prdc,
+)
+from gan_cli.evaluation.reference import Reference
+from gan_cli.evaluation.subject import Found, Subject
+from gan_cli.evaluation.suited import (
+    Unsuited,
+    first_of,
+    no_convolutions,
+    no_density,
+    no_labels,
+    no_test_data,
+    no_truth,
+    not_conditional,
+    not_for_inception,
+    not_from_noise,
+    not_images,
+    not_translating,
+    too_few,
+    too_few_for_fid,
+)
+from gan_cli.games.base import Game
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        measure: how.
+        unsuited: why it cannot be measured of a subject, and what to use instead; None: it can.
+        says: what it is, in a line.
+        costly: takes long, and so is measured in training only if asked for by name.
+        prepare: gets what it needs beside the model.
+    """
+
+    measure: Callable[[Subject], Found]
+    unsuited: Unsuited
+    says: str
+    costly: bool = False
+    prepare: Callable[[Reference], object] = lambda _: None
+
+
+def classifier_of_data(reference: Reference) -> object:
+    """Train, or fetch, the classifier of the data."""
+    return reference.real.classifier
+
+
+def classifiers_of_domains(reference: Reference) -> object:
+    """Those of both domains, where they have classes."""
+    domains = reference.domains.values()
+    return [domain.classifier for domain in domains if domain.train.spec.classes > 1]
+
+
+def inception_network(reference: Reference) -> object:
+    """Load Inception."""
+    return reference.inception
+
+
+CLASSIFIED = first_of(not_from_noise, not_images, no_labels, too_few)
+SEEN = first_of(not_from_noise, not_images, not_for_inception, too_few)
+
+METRICS: dict[str, Metric] = {
+    "theory": Metric(
+        measure_theory,
+        first_of(not_from_noise, no_density),
+        "divergences of p_g from a known p_data, D against D*, modes",
+    ),
+    "parzen": Metric(
+        measure_parzen,
+        first_of(not_from_noise, not_images, no_test_data),
+        "log-likelihood of test images under a Parzen window on samples, as in 2014",
+    ),
+    "frechet_classifier": Metric(
+        frechet(classifier, "eval/frechet_classifier"),
+        CLASSIFIED,
+        "Frechet distance on features of a classifier of these data: no FID",
+        prepare=classifier_of_data,
+    ),
+    "kernel_classifier": Metric(
+        kernel(classifier, "eval/kernel_classifier"),
+        CLASSIFIED,
+        "kernel distance on the same",
+        prepare=classifier_of_data,
+    ),
+    "prdc_classifier": Metric(
+        prdc(classifier, "classifier"),
+        CLASSIFIED,
+        "precision, recall, density, coverage there",
+        prepare=classifier_of_data,
+    ),
+    "fid": Metric(
+        frechet(inception, "eval/fid"),
+        first_of(SEEN, too_few_for_fid),
+        "Frechet Inception distance",
+        costly=True,
+        prepare=inception_network,
+    ),
+    "kid": Metric(
+        kernel(inception, "eval/kid"),
+        SEEN,
+        "kernel Inception distance",
+        costly=True,
+        prepare=inception_network,
+    ),
+    "prdc_inception": Metric(
+        prdc(inception, "inception"),
+        SEEN,
+        "precision, ... on Inception's features",
+        costly=True,
+        prepare=inception_network,
+    ),
+    "label_agreement": Metric(
+        measure_label_agreement,
+        first_of(CLASSIFIED, not_conditional),
+        "share of samples that the classifier takes for what was asked for",
+        prepare=classifier_of_data,
+    ),
+    "nn_error": Metric(
+        measure_nn_error,
+        first_of(CLASSIFIED, not_conditional, no_test_data),
+        "test error of a nearest-neighbour classifier fitted on 50,000 samples",
+        costly=True,
+    ),
+    "discriminator_features": Metric(
+        measure_discriminator_features,
+        first_of(not_from_noise, not_images, no_convolutions, no_labels, no_test_data),
+        "test accuracy of a linear classifier on D's features",
+        costly=True,
+    ),
+    "diversity": Metric(
+        measure_diversity, not_from_noise, "mean pairwise distance, of samples and of data"
+    ),
+    "nearest": Metric(
+        measure_nearest,
+        not_from_noise,
+        "distance to the nearest training datum, and a picture: is it memorising?",
+    ),
+    "cycle": Metric(measure_cycle, not_translating, "error of translating there and back"),
+    "translation": Metric(
+        measure_translation,
+        first_of(not_translating, no_truth),
+        "error of translating, and label agreement, where the truth is known",
+        prepare=classifiers_of_domains,
+    ),
+}
+
+
+def choose(
+    names: str | Sequence[str] | None, subject: Subject, *, key: str, training: bool
+) -> list[str]:
+    """The metrics to measure.
+
+    Args:
+        names: asked for, one or several; None: all that suit.
+        subject: the model and its data.
+        key: the config key of `names`, for messages.
+        training: leave costly ones out unless they are asked for.
+
+    Raises:
+        UserError: a name does not exist, or does not suit; all in one message.
+    """
+    if names is None:
+        return [
+            name
+            for name, metric in METRICS.items()
+            if not (training and metric.costly) and metric.unsuited(subject) is None
+        ]
+    problems = []
+    names = [names] if isinstance(names, str) else names
+    for name in names:
+        if name not in METRICS:
+            match = nearest(str(name), METRICS)
+            hint = f". Did you mean {match}?" if match else ""
+            problems.append(f"{key}={name}: use {', '.join(METRICS)}{hint}")
+        elif reason := METRICS[name].unsuited(subject):
+            problems.append(f"{key}={name}: {reason}")
+    if problems:
+        raise UserError(list_problems(problems))
+    return list(dict.fromkeys(names))
+
+
+class Evaluation:
+    """The same metrics of one run, again and again while it trains."""
+
+    def __init__(self, reference: Reference, names: Sequence[str], *, n: int) -> None:
+        self.reference, self.names, self.n = reference, names, n
+
+    def measure(self, game: Game[Any]) -> Found:
+        """Measure all of them, of the game as it stands."""
+        with undisturbed(self.reference.device):
+            return measure(Subject(game, self.reference, n=self.n, seed=0), self.names)
+
+
+def undisturbed(device: torch.device) -> AbstractContextManager[None]:
+    """Training goes on with the random numbers it would have had."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def evaluation_of(
+    config: Node, game: Game[Any], dataset: AnyDataset, progress: Progress
+) -> Evaluation | None:
+    """What a training config says on evaluations; None: there are none.
+
+    A classifier that they need is trained here, before training starts.
+
+    Raises:
+        UserError: a metric that does not suit was asked for, or what it needs cannot be had.
+    """
+    if not config["eval_every"]:
+        return None
+    device = next(game.generators.parameters()).device
+    reference = Reference(
+        config, dataset, device=device, inception=config["inception"], progress=progress
+    )
+    subject = Subject(game, reference, n=config["eval_samples"], seed=0)
+    names = choose(config["eval_metrics"], subject, key="eval_metrics", training=True)
+    with undisturbed(device):
+        for name in names:
+            METRICS[name].prepare(reference)
+    return Evaluation(reference, names, n=config["eval_samples"])
+
+
+def measure(subject: Subject, names: Sequence[str]) -> Found:
+    """Measure all metrics named."""
+    found = Found()
+    for name in names:
+        one = METRICS[name].measure(subject)
+        found.scalars |= one.scalars
+        found.pictures |= one.pictures
+    # A KL divergence may be infinite, which ends no training and fits into no JSON.
+    found.scalars = {key: value for key, value in found.scalars.items() if math.isfinite(value)}
+    return found

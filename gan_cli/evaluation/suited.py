@@ -1,0 +1,116 @@
+"""Why a metric does not suit a model or its data, and what to use instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gan_cli import theory
+from gan_cli.data.base import PairDataset
+from gan_cli.evaluation.encoders import INCEPTION_FEATURES, INCEPTION_SIDE, inception_problem
+from gan_cli.evaluation.measures import convolutional_layers
+from gan_cli.evaluation.subject import Subject
+from gan_cli.games.cyclegan import CycleGAN
+from gan_cli.games.gan import GAN
+
+FEWEST = 100  # samples or real data below which a distance of distributions says nothing
+#: Says why a metric does not suit, or None.
+Unsuited = Callable[[Subject], str | None]
+
+
+def first_of(*reasons: Unsuited) -> Unsuited:
+    """The first reason that holds."""
+
+    def unsuited(subject: Subject) -> str | None:
+        return next((found for reason in reasons if (found := reason(subject))), None)
+
+    return unsuited
+
+
+def not_from_noise(subject: Subject) -> str | None:
+    """For models that draw samples."""
+    return None if isinstance(subject.game, GAN) else "the model translates; use cycle, translation"
+
+
+def not_translating(subject: Subject) -> str | None:
+    """For CycleGANs."""
+    return None if isinstance(subject.game, CycleGAN) else "only for model=cyclegan"
+
+
+def not_images(subject: Subject) -> str | None:
+    """For images."""
+    return None if subject.gan.spec.is_image else "only for images; points have theory, diversity"
+
+
+def no_test_data(subject: Subject) -> str | None:
+    """For data of which training leaves some out."""
+    if subject.reference.test is not None:
+        return None
+    return "the data have no test split; train with data.validation=N, which holds N out"
+
+
+def no_labels(subject: Subject) -> str | None:
+    """For data in classes."""
+    if subject.gan.spec.classes > 1:
+        return None
+    return "the data have no classes to tell apart; for colour photos use fid, kid"
+
+
+def not_conditional(subject: Subject) -> str | None:
+    """For conditional models."""
+    return None if subject.gan.conditional else "only for model=cgan, which is asked for labels"
+
+
+def too_few(subject: Subject) -> str | None:
+    """For more than a handful of data."""
+    have = min(subject.n, len(subject.reference.dataset))
+    if have >= FEWEST:
+        return None
+    return f"{have} data are too few for a distance of distributions; at least {FEWEST}"
+
+
+def no_density(subject: Subject) -> str | None:
+    """For points whose p_data is known."""
+    known = theory.measurable(subject.game, subject.reference.dataset)
+    if known is not None:
+        return None
+    return "p_data is not known, or not in 1 or 2 dimensions; use data=mixture_1d, ring or grid"
+
+
+def no_convolutions(subject: Subject) -> str | None:
+    """For D's with convolutional layers."""
+    if convolutional_layers(subject.gan.discriminator) and not subject.gan.conditional:
+        return None
+    return "only for model=dcgan, whose D has convolutional layers and sees no labels"
+
+
+def not_for_inception(subject: Subject) -> str | None:
+    """For colour photos, where Inception can be had."""
+    channels, *sides = subject.gan.spec.shape
+    instead = "use frechet_classifier, kernel_classifier, prdc_classifier"
+    if channels != 3:
+        return f"Inception knows colour photos, not {channels}-channel images; {instead}"
+    if min(sides) < INCEPTION_SIDE:
+        return f"Inception makes nothing of {min(sides)} pixels, enlarged to 299; {instead}"
+    weights = subject.reference.inception_weights
+    if weights is None:
+        return "needs inception=FILE, the network's weights, or inception=download"
+    return inception_problem(weights)
+
+
+def too_few_for_fid(subject: Subject) -> str | None:
+    """For as many data as features."""
+    have = min(subject.n, len(subject.reference.dataset))
+    if have >= INCEPTION_FEATURES:
+        return None
+    return (
+        f"{have} data give no covariance of {INCEPTION_FEATURES} features, and numbers that "
+        "nobody can compare; use 10,000 or more, or kid"
+    )
+
+
+def no_truth(subject: Subject) -> str | None:
+    """For domains whose true translations are known."""
+    test = subject.reference.test
+    if isinstance(test, PairDataset) and test.paired:
+        return None
+    return "nobody knows the true translations of these data; data=digit_domains has them"
