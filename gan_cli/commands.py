@@ -128,8 +128,8 @@ Numbers go to evaluation.json, metrics.jsonl and TensorBoard.
 
 examples
   gan-evaluate run=outputs/vanilla-digits-1
-  gan-evaluate run=outputs/digits metrics=parzen n=10000
-  gan-evaluate run=outputs/digits/checkpoints/best.pt out=best.json
+  gan-evaluate run=outputs/vanilla-digits-1 metrics=[diversity,nearest] n=2000
+  gan-evaluate run=outputs/vanilla-digits-1 seed=1 out=seed-1.json
 """
 
 #: Options that `configs/train.yaml` chooses, to be named first.

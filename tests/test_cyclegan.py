@@ -394,7 +394,9 @@ def test_public_pairs(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch)
 def test_digit_domains_are_disjoint_and_the_disguise_can_be_undone() -> None:
     source: DigitDomains = make(composed("model=cyclegan"), "data")
     data = source.load(seed=0, progress=lambda *_: None)
-    test_a, test_b = source.pairs()
+    test = source.load_test(seed=0, progress=lambda *_: None)
+    assert test.paired
+    test_a, test_b = test.a, test.b
     assert isinstance(test_a.values, Tensor)
     assert isinstance(test_b.values, Tensor)
     assert isinstance(data.a.values, Tensor)

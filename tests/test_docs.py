@@ -9,10 +9,19 @@ import pytest
 from PIL import Image
 
 from gan_cli import commands
+from gan_cli.evaluation import encoders
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
-APPS = {app.name: app for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE)}
+APPS = {
+    app.name: app
+    for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE)
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "STEPS", 2)
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -34,6 +43,8 @@ def run_commands(cli: Cli, document: str) -> int:
         if words[0] == "gan-train":
             resumed = any(word.startswith("resume=") for word in words)
             arguments.append("steps=4" if resumed else "steps=2")
+        if words[0] == "gan-evaluate":
+            arguments = [word for word in words[1:] if not word.startswith("n=")] + ["n=300"]
         if "-m" in words:  # few and short jobs, which all the same log their objective
             arguments.append("log_every=1")
         result = cli(*arguments, app=APPS[words[0]])
@@ -63,13 +74,17 @@ def test_help_examples_run(cli: Cli, mnist_root: Path) -> None:
     for page, app in (
         (commands.train_help(), commands.TRAIN),
         (commands.SAMPLE_HELP, commands.SAMPLE),
+        (commands.EVALUATE_HELP, commands.EVALUATE),
     ):
         examples = page.partition("examples\n")[2].partition("\n\n")[0].strip().splitlines()
         assert len(examples) >= 3
         for example in examples:
             words = [w for w in shlex.split(example)[1:] if not w.startswith("steps=")]
-            steps = [] if app is commands.SAMPLE else [f"steps={4 if 'resume' in example else 2}"]
-            result = cli(*words, *steps, app=app)
+            if app is commands.TRAIN:
+                words.append(f"steps={4 if 'resume' in example else 2}")
+            if app is commands.EVALUATE:
+                words = [word for word in words if not word.startswith("n=")] + ["n=300"]
+            result = cli(*words, app=app)
             assert result.code == 0, result.err
 
 

@@ -38,7 +38,7 @@ def discriminator(spec: DataSpec, **changes: Any) -> Discriminator:
     return Discriminator(spec, **settings | changes)
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "maxout"])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "maxout", "tanh", "silu"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_any_shape(shape: tuple[int, ...], activation: Activation) -> None:
     spec = DataSpec(shape, None)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gan_cli.errors import require
 from gan_cli.spec import DataSpec
 
-Activation = Literal["relu", "leaky_relu", "maxout"]
+Activation = Literal["relu", "leaky_relu", "maxout", "tanh", "silu"]
 LEAKY_SLOPE = 0.2  # Radford et al. 2015, section 3
 MAXOUT_PIECES = 5  # the 2014 authors' MNIST configuration
 
@@ -61,12 +61,18 @@ def hidden_layers(
         if activation == "maxout":
             layers.append(Maxout(inputs, width, pieces=maxout_pieces or MAXOUT_PIECES))
         else:
-            layers.append(nn.Linear(inputs, width))
-            layers.append(nn.ReLU() if activation == "relu" else nn.LeakyReLU(LEAKY_SLOPE))
+            layers += [nn.Linear(inputs, width), activation_of(activation)]
         if dropout:
             layers.append(nn.Dropout(dropout))
         inputs = width
     return layers
+
+
+def activation_of(name: Activation) -> nn.Module:
+    """The function that follows a linear layer; `tanh` and `silu` are smooth."""
+    if name == "leaky_relu":
+        return nn.LeakyReLU(LEAKY_SLOPE)
+    return {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}[name]()
 
 
 def initialise(network: nn.Module, init_range: float | None) -> None:
