@@ -72,7 +72,8 @@ def activation_of(name: Activation) -> nn.Module:
     """The function that follows a linear layer; `tanh` and `silu` are smooth."""
     if name == "leaky_relu":
         return nn.LeakyReLU(LEAKY_SLOPE)
-    return {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}[name]()
+    plain: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
+    return plain[name]()
 
 
 def initialise(network: nn.Module, init_range: float | None) -> None:
