@@ -26,7 +26,9 @@ from gan_cli.loop import Player, Session
 from gan_cli.losses import Loss
 from gan_cli.networks import mlp
 from gan_cli.networks.speed import speed_up
+from gan_cli.networks.sync import synchronise
 from gan_cli.noise import Noise
+from gan_cli.ranks import ALONE, Ranks
 from gan_cli.regularizers import Regularizer
 from gan_cli.schedules import Schedule
 from gan_cli.seeding import seed_global_streams
@@ -352,20 +354,27 @@ def learning_rate(config: Node, player: Player) -> float:
     return float(config["optimizer"]["lr"] if own is None else own)
 
 
-def build_session(config: Node, dataset: AnyDataset, device: torch.device) -> Session:
+def build_session(
+    config: Node, dataset: AnyDataset, device: torch.device, *, ranks: Ranks = ALONE
+) -> Session:
     """Everything that training changes, at step 0."""
     game = build_game(config, dataset.spec, device, dataset=dataset)
+    if config["sync_batch_norm"] and not ranks.alone:
+        synchronise(game, ranks)
     optimizers: dict[Player, torch.optim.Optimizer] = {
         "d": build_optimizer(config, "d", game.discriminators.parameters()),
         "g": build_optimizer(config, "g", game.generators.parameters()),
     }
     batches = make_batches(
-        dataset, config["data"]["batch_size"], seed=config["seed"], device=device
+        dataset, config["data"]["batch_size"], seed=config["seed"], device=device, ranks=ranks
     )
-    return Session(
+    session = Session(
         game=game,
         optimizers=optimizers,
         schedule=make(config, "schedule"),
         batches=batches,
         device=device,
+        seed=config["seed"],
     )
+    session.join(ranks)
+    return session

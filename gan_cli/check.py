@@ -50,13 +50,14 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 PERFORMANCES = ("auto", "plain")
 
 
-def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[str]:
+def check(config: Node, *, trusted: bool, given: Collection[str] = (), world: int = 1) -> list[str]:
     """Find every problem of a training config.
 
     Args:
         config: resolved, plain containers, with all keys of the schema.
         trusted: it comes from the user, not from a checkpoint, or the user trusts that.
         given: keys named on the command line, to tell what was asked for from what is default.
+        world: processes that share each batch.
 
     Returns:
         Notes: settings that work but have no effect here, or another than one may think.
@@ -68,6 +69,12 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = ()) -> list[s
     if problems:  # nothing below can be said of a node that is not there
         raise UserError(list_problems(problems))
     problems = check_numbers(config)
+    m, pieces = config["data"]["batch_size"], world * config["accumulate"]
+    if world > 1 and is_integer(m) and pieces > 0 and m % pieces:
+        problems.append(
+            f"data.batch_size={m}: does not divide by {world} processes"
+            + (f" of {config['accumulate']} parts each" if config["accumulate"] > 1 else "")
+        )
     notes = check_device(config, problems)
     made: dict[str, Any] = {}
     for key, place in places(config).items():

@@ -60,6 +60,8 @@ class App:
         try:
             return self._compose_and_run()
         except GanTrainError as error:
+            if getattr(error, "is_told", False):  # by another process of the same run
+                return error.exit_code
             return report(self.name, str(error), error.exit_code, debug=debug)
         except KeyboardInterrupt as error:
             code = getattr(error, "exit_code", 130)
@@ -78,6 +80,8 @@ class App:
         register_schemas()
         explain.refuse_empty_groups(sys.argv[1:])
         if {"-m", "--multirun"} & set(sys.argv):
+            if os.environ.get("WORLD_SIZE", "1") != "1":
+                raise UserError("-m: a sweep is one process. Start each job under torchrun.")
             return self._sweep()
         codes: list[int] = []
         failures: list[Exception] = []

@@ -71,6 +71,7 @@ class TrainConfig:
     deterministic: bool = MISSING
     performance: str = MISSING
     compile: bool = MISSING
+    sync_batch_norm: bool = MISSING
     log_every: int = MISSING
     sample_every: int = MISSING
     eval_every: int = MISSING

@@ -7,12 +7,18 @@ import re
 import torch
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, *, local: int | None = None) -> torch.device:
     """The device a name stands for; `auto` takes CUDA, then MPS, then the CPU.
+
+    Args:
+        name: as configured.
+        local: number of this process among those on this machine, which get a GPU each.
 
     Raises:
         ValueError: no such name, or no such device here.
     """
+    if local and (name == "cuda" or (name == "auto" and torch.cuda.is_available())):
+        return numbered(name, local)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
@@ -30,7 +36,16 @@ def resolve_device(name: str) -> torch.device:
         raise ValueError(
             f"device={name}: PyTorch finds no CUDA device here. Use device=cpu or device=auto"
         )
-    index, count = int(match[1] or torch.cuda.current_device()), torch.cuda.device_count()
+    return numbered(name, int(match[1] or torch.cuda.current_device()))
+
+
+def numbered(name: str, index: int) -> torch.device:
+    """A GPU by its number.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    count = torch.cuda.device_count()
     if index >= count:
         raise ValueError(
             f"device={name}: there are {count} CUDA devices, cuda:0 to cuda:{count - 1}"

@@ -14,11 +14,13 @@ from gan_cli import __version__
 
 PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
 #: A change in any of these can change the numbers that come out.
-EXACTNESS = ("gan-train", "commit", "torch", "cpu", "device", "threads", "data")
+EXACTNESS = ("gan-train", "commit", "torch", "cpu", "device", "processes", "threads", "data")
 
 
-def describe(device: torch.device, *, threads: int, data: str) -> dict[str, str]:
-    """Versions, commit, CPU, device, threads and the data's fingerprint, as text."""
+def describe(
+    device: torch.device, *, threads: int, data: str, processes: int = 1
+) -> dict[str, str]:
+    """Versions, commit, CPU, device, processes, threads and the data's fingerprint, as text."""
     return {
         "gan-train": __version__,
         "commit": commit() or "none",
@@ -27,6 +29,7 @@ def describe(device: torch.device, *, threads: int, data: str) -> dict[str, str]
         "platform": platform.platform(),
         "cpu": cpu_kind(),
         "device": device_kind(device),
+        "processes": str(processes),
         "threads": str(threads),
         "data": data,
     }

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -15,13 +16,15 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils.parametrizations import _SpectralNorm
 
 from gan_cli.data.batches import AnyBatches
 from gan_cli.errors import DivergedError
-from gan_cli.games.base import Game, Scalars
+from gan_cli.games.base import AVERAGE, Game, Scalars
+from gan_cli.ranks import ALONE, Ranks
 from gan_cli.schedules import Schedule
-from gan_cli.seeding import global_streams, restore_global_streams
+from gan_cli.seeding import derive_seed, global_streams, restore_global_streams
 from gan_cli.spec import Batch, PairBatch
 from gan_cli.stopping import StopRequest
 
@@ -36,8 +39,44 @@ class Turn(nn.Module):
     def __init__(self, game: Game[Any], player: Player) -> None:
         super().__init__()
         self.game, self.player = game, player
-        mover = game.discriminators if player == "d" else game.generators
-        self.parameters_moved = [p for p in mover.parameters() if p.requires_grad]
+        self.mover = game.discriminators if player == "d" else game.generators
+        self.opponent = game.generators if player == "d" else game.discriminators
+        self.parameters_moved = [p for p in self.mover.parameters() if p.requires_grad]
+        #: This turn, with gradients exchanged between processes; in a list, or it would be a
+        #: part of itself.
+        self._joint: list[DistributedDataParallel] = []
+
+    def join(self, ranks: Ranks) -> None:
+        """Let backward leave the mean of all processes' gradients.
+
+        Running averages of batch norm are each process's own: nothing in training reads them, and
+        those of rank 0 are the ones that are saved.
+        """
+        if ranks.alone:
+            return
+        device = self.parameters_moved[0].device
+        # Only the mover's gradients are exchanged, and no buffers, not even at the start, as
+        # broadcast_buffers alone promises; PyTorch 2.15 would have it renamed.
+        with frozen(self.opponent), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
+            self._joint = [
+                DistributedDataParallel(
+                    self,
+                    device_ids=[device] if device.type == "cuda" else None,
+                    broadcast_buffers=False,
+                )
+            ]
+
+    def play(self, part: Batch | PairBatch, *, is_last: bool) -> tuple[Tensor, Scalars]:
+        """The loss of one part of the batch; only behind the last one are gradients exchanged."""
+        result: tuple[Tensor, Scalars]
+        if not self._joint:
+            result = self(part)
+            return result
+        (joint,) = self._joint
+        joint.require_backward_grad_sync = is_last
+        result = joint(part)
+        return result
 
     def forward(self, batch: Batch | PairBatch) -> tuple[Tensor, Scalars]:
         """The mover's loss and its scalars."""
@@ -149,7 +188,6 @@ def play(
     turn: Turn,
     optimizer: torch.optim.Optimizer,
     *,
-    opponent: nn.Module,
     batch: Batch | PairBatch,
     move: Move,
     measure: bool,
@@ -159,9 +197,8 @@ def play(
     """One move: forward, backward, step. The only place that steps an optimizer.
 
     Args:
-        turn: the mover's turn; only its weights change.
+        turn: the mover's turn; only its weights change, the opponent's are frozen meanwhile.
         optimizer: of the mover.
-        opponent: frozen meanwhile.
         batch: real data.
         move: how.
         measure: also compute the gradient norm, for a line that is due.
@@ -173,13 +210,13 @@ def play(
     """
     optimizer.zero_grad()
     found: list[Scalars] = []
-    with frozen(opponent):
-        for part in batch.split(move.parts):
+    with frozen(turn.opponent):
+        parts: Sequence[Batch | PairBatch] = batch.split(move.parts)
+        for number, part in enumerate(parts, start=1):
             with move.autocast:
-                loss: Tensor
-                loss, scalars = turn(part)
+                loss, scalars = turn.play(part, is_last=number == len(parts))
             if watch is not None:
-                watch.see(turn.player, step, loss, scalars)
+                watch.see(turn.player, step, turn.game.ranks.mean(loss.detach()), scalars)
             (loss / move.parts if move.parts > 1 else loss).backward()
             found.append(scalars)
     scalars = mean_of(found)
@@ -238,20 +275,27 @@ class Observer(Protocol):
 
 @dataclass(kw_only=True)
 class Session:
-    """All that training changes: what a checkpoint stores and a resumed run takes up."""
+    """All that training changes: what a checkpoint stores and a resumed run takes up.
+
+    Of several processes, the state holds what all have in common as rank 0 has it, and under
+    `ranks` what each has for itself: random streams, and what its game remembers.
+    """
 
     game: Game[Any]
     optimizers: dict[Player, torch.optim.Optimizer]
     schedule: Schedule
     batches: AnyBatches
     device: torch.device
+    seed: int = 0
     step: int = 0
     seconds: float = 0.0
     _since: float = field(default_factory=time.monotonic)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, as plain values and tensors."""
-        return {
+        """Everything, as plain values and tensors; all processes must ask for it together."""
+        ranks = self.game.ranks
+        own = {} if ranks.alone else {"ranks": ranks.gather(self.own_state())}
+        return own | {
             "step": self.step,
             "seconds": self.elapsed(),
             "game": self.game.state_dict(),
@@ -259,6 +303,26 @@ class Session:
             "batches": self.batches.state_dict(),
             "streams": global_streams(self.device),
         }
+
+    def own_state(self) -> dict[str, Any]:
+        """What this process has for itself, on the CPU."""
+        weights = dict(self.game.named_parameters())
+        remembered = {
+            key: value.cpu() if isinstance(value, Tensor) else value
+            for key, value in self.game.state_dict().items()
+            if key not in weights and not key.startswith(AVERAGE)
+        }
+        return {"game": remembered, "streams": global_streams(self.device)}
+
+    def load_own_state(self, states: list[dict[str, Any]]) -> None:
+        """Take up what this process had, if there were as many; else streams of its own."""
+        ranks = self.game.ranks
+        if len(states) == ranks.world and not ranks.alone:
+            own = states[ranks.rank]
+            self.game.load_state_dict(own["game"], strict=False)
+            restore_global_streams(own["streams"], self.device)
+        elif not ranks.is_first:
+            torch.manual_seed(derive_seed(self.seed, "rank", ranks.rank, self.step))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken.
@@ -277,6 +341,7 @@ class Session:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         if self.step < 0 or not 0 <= self.seconds < 1e12:
             raise ValueError(f"step={self.step}, seconds={self.seconds}")
+        self.load_own_state(state.get("ranks", []))
         self._since = time.monotonic()
 
     def elapsed(self) -> float:
@@ -286,6 +351,16 @@ class Session:
     def start_clock(self) -> None:
         """Count training time from now."""
         self._since = time.monotonic()
+
+    def join(self, ranks: Ranks) -> None:
+        """Train together with other processes, whose dropout differs."""
+        self.game.join(ranks)
+        if not ranks.is_first:
+            torch.manual_seed(derive_seed(self.seed, "rank", ranks.rank))
+
+    def rates(self) -> dict[str, float]:
+        """The learning rates of the last step."""
+        return {f"lr/{key}": opt.param_groups[0]["lr"] for key, opt in self.optimizers.items()}
 
     def set_rates(self) -> None:
         """Set learning rate and momentum of both players for the step that comes."""
@@ -343,7 +418,7 @@ def train(
     Raises:
         DivergedError: a loss or a logged number is not finite; nothing is saved after it.
     """
-    game, optimizers, batches = session.game, session.optimizers, session.batches
+    game, ranks = session.game, session.game.ranks
     session.start_clock()
     watch = Watch(session.device)
     deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
@@ -353,55 +428,36 @@ def train(
 
     reason: Reason = "done"
     while session.step < steps:
-        if stop.signal_number is not None:
+        # All processes stop at the same step, whichever was told to.
+        told, late = ranks.largest([stop.signal_number or 0, time.monotonic() >= deadline])
+        if told:
+            stop.signal_number = int(told)
             reason = "signal"
             break
-        if time.monotonic() >= deadline:
+        if late:
             reason = "time"
             break
-        step = session.step + 1
-        due = is_due(cadence.log, step)
-        session.set_rates()
-        for _ in range(k):  # Algorithm 1: k moves by D ...
-            asked = time.perf_counter()
-            batch = draw(batches)
-            waited += time.perf_counter() - asked
-            scalars = play(
-                turns["d"],
-                optimizers["d"],
-                opponent=game.generators,
-                batch=batch,
-                move=move,
-                measure=due,
-                watch=watch,
-                step=step,
-            )
-        scalars |= play(  # ... then one by G
-            turns["g"],
-            optimizers["g"],
-            opponent=game.discriminators,
-            batch=batch,
-            move=move,
-            measure=due,
-            watch=watch,
-            step=step,
-        )
-        session.step = step
-        images += k * batches.images_per_batch
+        due = is_due(cadence.log, session.step + 1)
+        scalars, seconds = one_step(session, turns, k=k, move=move, measure=due, watch=watch)
+        step = session.step
+        waited += seconds
+        images += k * session.batches.images_per_batch
 
         observer.advance(step)
         now = time.monotonic()
-        saving = is_due(cadence.checkpoint, step) or (
-            cadence.checkpoint_minutes is not None
-            and now - saved_at >= 60 * cadence.checkpoint_minutes
-        )
+        saving = is_due(cadence.checkpoint, step)
+        if cadence.checkpoint_minutes is not None:
+            (old,) = ranks.largest([now - saved_at >= 60 * cadence.checkpoint_minutes])
+            saving = saving or bool(old)
         looking = is_due(cadence.sample, step) or is_due(cadence.evaluate, step)
         line: dict[str, float] = {}
         if not watch.on_device or due or saving or looking:
             require_sound(watch, game, last)
         if due:
-            line = to_numbers(scalars)
-            line |= {f"lr/{key}": opt.param_groups[0]["lr"] for key, opt in optimizers.items()}
+            line = to_numbers(scalars, ranks)
+            line |= {
+                f"lr/{key}": opt.param_groups[0]["lr"] for key, opt in session.optimizers.items()
+            }
             span = now - logged_at
             line |= {"time": session.elapsed(), "images_per_s": images / span}
             line |= {"system/data_wait": waited / span}
@@ -416,6 +472,34 @@ def train(
             saved_at = time.monotonic()
     require_sound(watch, game, last)
     return reason
+
+
+def one_step(
+    session: Session,
+    turns: dict[Player, Turn],
+    *,
+    k: int,
+    move: Move,
+    measure: bool,
+    watch: Watch,
+) -> tuple[Scalars, float]:
+    """Algorithm 1, once: k moves by D, then one by G. What to log, and seconds waited for data."""
+    session.set_rates()
+    waited = 0.0
+    how: dict[str, Any] = {
+        "move": move,
+        "measure": measure,
+        "watch": watch,
+        "step": session.step + 1,
+    }
+    for _ in range(k):
+        asked = time.perf_counter()
+        batch = draw(session.batches)
+        waited += time.perf_counter() - asked
+        scalars = play(turns["d"], session.optimizers["d"], batch=batch, **how)
+    scalars |= play(turns["g"], session.optimizers["g"], batch=batch, **how)
+    session.step += 1
+    return scalars, waited
 
 
 def look(observer: Observer, cadence: Cadence, step: int) -> dict[str, float]:
@@ -433,10 +517,10 @@ def draw(batches: AnyBatches) -> Batch | PairBatch:
     return next(batches)  # type: ignore[return-value]
 
 
-def to_numbers(scalars: Scalars) -> dict[str, float]:
-    """Bring scalars from the device, all in one transfer."""
-    values = torch.stack([value.float() for value in scalars.values()]).tolist()
-    return dict(zip(scalars, values, strict=True))
+def to_numbers(scalars: Scalars, ranks: Ranks = ALONE) -> dict[str, float]:
+    """Bring scalars from the device, all in one transfer: their means over all processes."""
+    values = torch.stack([value.float() for value in scalars.values()])
+    return dict(zip(scalars, ranks.mean(values).tolist(), strict=True))
 
 
 def require_finite(

@@ -7,6 +7,7 @@ gradients is what one process would get from the whole batch. Rank 0 alone write
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,6 +101,7 @@ class Ranks:
                 told = [None, error]
         distributed.broadcast_object_list(told)
         if told[1] is not None:
+            told[1].is_told = not self.is_first  # rank 0 says it
             raise told[1]
         made: Made = told[0]
         return made
@@ -124,11 +126,47 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Ranks:
     )
 
 
+def restarts(environment: Mapping[str, str] = os.environ) -> int:
+    """How often torchrun has started this group anew (--max-restarts)."""
+    return int(environment.get("TORCHELASTIC_RESTART_COUNT", 0))
+
+
+def group_name(environment: Mapping[str, str] = os.environ) -> str:
+    """A name that this group of processes keeps when torchrun starts it anew."""
+    run = re.sub(r"[^\w.-]", "_", environment.get("TORCHELASTIC_RUN_ID", "none"))
+    return f"{run}-{os.getppid()}"
+
+
 def meet(ranks: Ranks, device: torch.device) -> None:
     """Wait for the other processes."""
-    if not ranks.alone and not distributed.is_initialized():
-        backend = "nccl" if device.type == "cuda" else "gloo"
+    if ranks.alone or distributed.is_initialized():
+        return
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         distributed.init_process_group(backend, timeout=PATIENCE)
+        return
+    # The store outlives restarts, and gloo (PyTorch 2.15) would find there the addresses of
+    # processes that are gone: each attempt gets keys of its own.
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = distributed.TCPStore(  # type: ignore[attr-defined]
+        host, port, is_master=False, timeout=PATIENCE
+    )
+    distributed.init_process_group(
+        backend,
+        store=distributed.PrefixStore(  # type: ignore[attr-defined]
+            f"attempt {restarts()}", store
+        ),
+        rank=ranks.rank,
+        world_size=ranks.world,
+        timeout=PATIENCE,
+    )
+
+
+def is_loss_of_another(error: RuntimeError) -> bool:
+    """Whether an exchange failed because another process is gone."""
+    return distributed.is_initialized() and any(
+        words in str(error) for words in ("by peer", "imed out", "NCCL", "Broken pipe")
+    )
 
 
 def part() -> None:

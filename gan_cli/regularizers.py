@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_cli.errors import require
 from gan_cli.losses import Loss, Wasserstein
+from gan_cli.ranks import ALONE, Ranks
 
 #: D as a function of data alone, (m, *shape) -> (m, ...).
 Critic = Callable[[Tensor], Tensor]
@@ -25,6 +26,9 @@ ValueRange = tuple[float, float] | None
 
 class Regularizer:
     """Anything that `regularizer=` may name."""
+
+    #: The processes that draw random numbers together.
+    ranks: Ranks = ALONE
 
 
 class Penalty(Regularizer, ABC):
@@ -80,7 +84,9 @@ class GradientPenalty(Penalty):
         self, critic: Critic, real: Tensor, fake: Tensor, *, generator: torch.Generator
     ) -> Tensor:
         """E[(||grad D(y)|| - 1)^2] with y = t x + (1 - t) G(z), t uniform in [0, 1]."""
-        t = torch.rand(len(real), generator=generator, device=generator.device)
+        t = self.ranks.draw(
+            len(real), lambda n: torch.rand(n, generator=generator, device=generator.device)
+        )
         t = t.view(-1, *[1] * (real.dim() - 1))
         slopes = (squared_slopes(critic, t * real + (1 - t) * fake) + 1e-12).sqrt()
         return (slopes - 1.0).square().mean()
@@ -187,7 +193,10 @@ class InstanceNoise(View):
         left = 1.0 if self.decay_steps is None else max(0.0, 1.0 - step / self.decay_steps)
         if not left:
             return x
-        noise = torch.randn(x.shape, generator=generator, device=generator.device)
+        noise = self.ranks.draw(
+            len(x),
+            lambda n: torch.randn(n, *x.shape[1:], generator=generator, device=generator.device),
+        )
         return x + noise * (self.std * left)
 
 
@@ -225,17 +234,20 @@ class DiffAugment(View):
         middle, half = sum(value_range) / 2, (value_range[1] - value_range[0]) / 2
         x = (x - middle) / half  # the strengths are meant for [-1, 1], where 0 is gray
         if "color" in self.policy:
-            x = change_color(x, *_draws(3, x, generator))
+            x = change_color(x, *self._draws(3, x, generator))
         if "translation" in self.policy:
-            x = translate(x, *_draws(2, x, generator))
+            x = translate(x, *self._draws(2, x, generator))
         if "cutout" in self.policy:
-            x = cut_out(x, *_draws(2, x, generator))
+            x = cut_out(x, *self._draws(2, x, generator))
         return x * half + middle
 
+    def _draws(self, count: int, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Uniform numbers in [0, 1), (count, m)."""
 
-def _draws(count: int, x: Tensor, generator: torch.Generator) -> Tensor:
-    """Uniform numbers in [0, 1), (count, m)."""
-    return torch.rand(count, len(x), generator=generator, device=generator.device)
+        def draw(n: int) -> Tensor:
+            return torch.rand(count, n, generator=generator, device=generator.device).T
+
+        return self.ranks.draw(len(x), draw).T
 
 
 def change_color(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:

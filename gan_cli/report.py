@@ -33,10 +33,13 @@ def introduction(
 ) -> list[str]:
     """What is about to happen, and what changed since the checkpoint."""
     config = start.config
+    where = f"{config['threads']} threads"
+    if now["processes"] != "1":
+        where = f"{now['processes']} processes of {where}"
     lines = [
         f"{config['model']['name']} on {config['data']['name']}: {len(dataset):,} data of "
         f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, "
-        f"{config['steps']} steps on {now['device']} ({config['threads']} threads) in {directory}"
+        f"{config['steps']} steps on {now['device']} ({where}) in {directory}"
     ]
     if start.state is not None:
         lines.append(f"resumed at step {session.step}")

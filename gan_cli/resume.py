@@ -31,6 +31,7 @@ BEFORE = {
     "eval_metrics": None,
     "eval_samples": 5000,
     "inception": None,
+    "sync_batch_norm": False,
 }
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
@@ -95,6 +96,29 @@ def plan(config: Config, given: list[str], enter: Enter) -> Start:
             f"resume={path}: at step {start.state['step']} of steps={start.config['steps']} there "
             f"is nothing left to do.\n  to go on from it in a new run: {longer}"
         )
+    return start
+
+
+def plan_restart(config: Config, given: list[str], enter: Enter, begun: Path | None) -> Start:
+    """Decide where a run starts that torchrun has started anew: where the first attempt began it.
+
+    Args:
+        config: as composed from the command line.
+        given: the keys that the command line names.
+        enter: takes the lock of a run directory before anything in it is read.
+        begun: the run directory of the first attempt; None: it had none yet.
+
+    Raises:
+        UserError: as for `plan`.
+    """
+    if begun is None or not begun.is_dir():
+        return plan(config, given, enter)
+    if rundir.is_unused(begun):
+        enter(rundir.lock(begun))
+        return Start(config=config, directory=begun)
+    start = _from_directory(begun, enter)
+    _override(start.config, config, [key for key in given if key in RESUMABLE])
+    start.from_user = True  # what the command line asked for when it began
     return start
 
 

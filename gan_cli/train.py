@@ -23,9 +23,18 @@ from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.files import remove_leftovers
 from gan_cli.games.base import Preview
 from gan_cli.health import Health, diversity
-from gan_cli.loop import Cadence, Move, Player, Session, Turn, is_due, train
+from gan_cli.loop import Cadence, Move, Observer, Player, Reason, Session, Turn, is_due, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
+from gan_cli.ranks import (
+    Ranks,
+    from_environment,
+    group_name,
+    is_loss_of_another,
+    meet,
+    part,
+    restarts,
+)
 from gan_cli.resume import Config, Start
 from gan_cli.runlog import (
     FILTERS,
@@ -60,6 +69,7 @@ class Recorder:
     ) -> None:
         self.runlog, self.session, self.dataset, self.config = log, session, dataset, config
         self.evaluation = evaluation
+        self.ranks = session.game.ranks
         self.environment = environment
         self.saver = checkpoint.Saver(log.directory / checkpoint.FOLDER)
         self._unsaved = False  # whether the newest checkpoint could not be written
@@ -112,11 +122,16 @@ class Recorder:
         found = self.evaluation.measure(self.session.game)
         for name, picture in found.pictures.items():
             self.runlog.picture(step, picture, what=name)
-        if self.is_best(found.scalars):
+        self.keep_best(step, self.is_best(found.scalars))
+        return found.scalars
+
+    def keep_best(self, step: int, better: bool) -> None:
+        """Begin to write best.pt, if this is better; all processes must ask together."""
+        (better_anywhere,) = self.ranks.largest([better])
+        if better_anywhere:
             self.require_finite(step)
             self.settle()
             self.saver.save_best(self.state(step))
-        return found.scalars
 
     def is_best(self, line: Mapping[str, float]) -> bool:
         """Whether the objective, measured at an evaluation, is the best so far; remembers it."""
@@ -227,7 +242,8 @@ class Recorder:
             GanTrainError: it could not be written, so work is lost.
         """
         self.settle()
-        if self.saver.saved_step == self.session.step:
+        (unsaved,) = self.ranks.largest([self.saver.saved_step != self.session.step])
+        if not unsaved:
             return
         self.begin(self.session.step)
         try:
@@ -239,8 +255,40 @@ class Recorder:
             ) from error
 
 
+class Follower:
+    """What the loop of rank 1 and up reports to: it only takes part in what all do together."""
+
+    def __init__(self, session: Session, *, evaluates: bool) -> None:
+        self.session, self.evaluates = session, evaluates
+
+    def advance(self, step: int) -> None:
+        """Nothing to show."""
+
+    def log(self, step: int, scalars: dict[str, float]) -> None:
+        """Nothing to write."""
+
+    def sample(self, step: int) -> dict[str, float]:  # noqa: ARG002
+        """Nothing to draw."""
+        return {}
+
+    def evaluate(self, step: int) -> dict[str, float]:  # noqa: ARG002
+        """Wait for rank 0, and give it what belongs into the best checkpoint."""
+        if self.evaluates and self.session.game.ranks.largest([False])[0]:
+            self.session.state_dict()
+        return {}
+
+    def save(self, step: int) -> None:  # noqa: ARG002
+        """Give rank 0 what belongs into the checkpoint."""
+        self.session.state_dict()
+
+    def save_at_end(self) -> None:
+        """Likewise, if rank 0 has not saved that step yet."""
+        if self.session.game.ranks.largest([False])[0]:
+            self.session.state_dict()
+
+
 def run(config: Config, given: list[str]) -> int:
-    """Train as configured.
+    """Train as configured; under torchrun, together with the other processes.
 
     Args:
         config: resolved, plain containers.
@@ -252,21 +300,26 @@ def run(config: Config, given: list[str]) -> int:
     Raises:
         GanTrainError: anything expected that ends a run; says what and what would work.
     """
+    ranks = from_environment()
     with ExitStack() as stack:
         try:
-            start = resume.plan(config, given, stack.enter_context)
-            trusted = start.from_user or start.config["trust_checkpoint"]
-            start.messages += check(start.config, trusted=trusted, given=given)
+            if not ranks.alone:
+                meet(ranks, resolve_device(config["device"], local=ranks.local))
+                stack.callback(part)
+            start = ranks.from_first(lambda: plan(config, given, ranks, stack))
             if finished(start):
-                Terminal().say(report.nothing_left(start))
+                if ranks.is_first:
+                    Terminal().say(report.nothing_left(start))
                 return 0
-            device = resolve_device(start.config["device"])
+            device = resolve_device(start.config["device"], local=ranks.local)
             set_up_torch(start.config, device)
-            dataset = load_data(start.config, progress=LoadingBar())
+            dataset = load_in_turn(start.config, ranks)
             start.messages += dataset.notes
-            session = build_session(start.config, dataset, device)
+            session = build_session(start.config, dataset, device, ranks=ranks)
             try_networks(start.config, session)
             take_up(start, session)
+            if not ranks.is_first:
+                return follow(start.config, session)
             evaluation = evaluation_of(start.config, session.game, dataset, LoadingBar())
             if config["dry_run"]:
                 Terminal().say(report.summary(start.config, session, dataset, start.messages))
@@ -275,7 +328,59 @@ def run(config: Config, given: list[str]) -> int:
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise GanTrainError(memory_message(config)) from error
+            if isinstance(error, RuntimeError) and is_loss_of_another(error):
+                reason = " ".join(str(error).split())[:200]
+                raise GanTrainError(
+                    f"rank {ranks.rank}: another process of this run is gone ({reason}). "
+                    "torchrun --max-restarts=N goes on from the newest checkpoint by itself."
+                ) from error
             raise
+
+
+def plan(config: Config, given: list[str], ranks: Ranks, stack: ExitStack) -> Start:
+    """Where the run starts, its config checked.
+
+    Raises:
+        UserError: there is no such start, or the config makes no sense.
+    """
+    if restarts():
+        mark = begun_mark(config)
+        begun = Path(mark.read_text(encoding="utf-8")) if mark.is_file() else None
+        start = resume.plan_restart(config, given, stack.enter_context, begun)
+    else:
+        start = resume.plan(config, given, stack.enter_context)
+    trusted = start.from_user or start.config["trust_checkpoint"]
+    start.messages += check(start.config, trusted=trusted, given=given, world=ranks.world)
+    return start
+
+
+def begun_mark(config: Config) -> Path:
+    """The file that tells a group started anew which run it had begun."""
+    return Path(config["output_dir"]) / f".torchrun-{group_name()}"
+
+
+def load_in_turn(config: Config, ranks: Ranks) -> AnyDataset:
+    """Load the data: rank 0 first, which may have to fetch or decode them for all."""
+    loaded: list[AnyDataset] = []
+
+    def load() -> None:
+        loaded.append(load_data(config, progress=LoadingBar()))
+
+    ranks.from_first(load)
+    if not loaded:
+        load()
+    return loaded[0]
+
+
+def follow(config: Config, session: Session) -> int:
+    """Train as rank 1 or up."""
+    if config["dry_run"]:
+        return 0
+    follower = Follower(session, evaluates=bool(config["eval_every"]))
+    with StopRequest() as stop:
+        reason = train_session(config, session, follower, stop)
+        follower.save_at_end()
+    return stop.exit_code if reason == "signal" else 0
 
 
 def try_networks(config: Config, session: Session) -> None:
@@ -351,6 +456,8 @@ def train_in_directory(
     config["resume"] = None
     remove_leftovers(directory)
     try:
+        if not session.game.ranks.alone:
+            begun_mark(config).write_text(str(directory), encoding="utf-8")
         rundir.write_config(directory, config)
         rundir.require_writable(directory / checkpoint.FOLDER)
     except OSError as error:
@@ -359,7 +466,10 @@ def train_in_directory(
     log = RunLog(directory, step=session.step, steps=config["steps"])
     session.batches.watch(lambda text: log.say(f"note: {text}"))
     now = environment.describe(
-        session.device, threads=config["threads"], data=dataset.fingerprint()
+        session.device,
+        threads=config["threads"],
+        data=dataset.fingerprint(),
+        processes=session.game.ranks.world,
     )
     recorder = Recorder(log, session, dataset, config, now, evaluation)
     for line in report.introduction(start, session, dataset, now, directory):
@@ -373,7 +483,10 @@ def train_in_directory(
         )
     log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
     try:
-        return train_and_report(config, recorder)
+        code = train_and_report(config, recorder)
+        if not session.game.ranks.alone:
+            begun_mark(config).unlink(missing_ok=True)
+        return code
     except DivergedError as error:
         recorder.settle()
         kept = checkpoint.found(directory / checkpoint.FOLDER)
@@ -393,36 +506,11 @@ def train_in_directory(
 def train_and_report(config: Config, recorder: Recorder) -> int:
     """Train, save, and say how it ended and how to go on."""
     session, log = recorder.session, recorder.runlog
-    turns: dict[Player, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
-    if config["compile"]:
-        for turn in turns.values():
-            turn.compile()
-    cadence = Cadence(
-        log=config["log_every"],
-        sample=config["sample_every"],
-        checkpoint=config["checkpoint_every"],
-        checkpoint_minutes=config["checkpoint_minutes"],
-        evaluate=config["eval_every"],
-    )
     with StopRequest() as stop:
         if session.step == 0:
             recorder.sample(0)
         with log:
-            reason = train(
-                session,
-                turns,
-                recorder,
-                stop,
-                k=config["k"],
-                steps=config["steps"],
-                max_minutes=config["max_minutes"],
-                cadence=cadence,
-                move=Move(
-                    autocast=autocast(config, session.device),
-                    parts=config["accumulate"],
-                    max_grad_norm=config["max_grad_norm"],
-                ),
-            )
+            reason = train_session(config, session, recorder, stop)
         recorder.save_at_end()
         animate(log.directory / THEORY)
         picture = log.final_picture(recorder.picture(session.game.preview()))
@@ -430,6 +518,38 @@ def train_and_report(config: Config, recorder: Recorder) -> int:
     lines = report.ending(config, log, session, reason, picture=picture, signal=stop.name)
     log.say("\n".join(lines))
     return stop.exit_code if reason == "signal" else 0
+
+
+def train_session(
+    config: Config, session: Session, observer: Observer, stop: StopRequest
+) -> Reason:
+    """Run the loop as configured."""
+    turns: dict[Player, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
+    for turn in turns.values():
+        if config["compile"]:
+            turn.compile()
+        turn.join(session.game.ranks)
+    return train(
+        session,
+        turns,
+        observer,
+        stop,
+        k=config["k"],
+        steps=config["steps"],
+        max_minutes=config["max_minutes"],
+        cadence=Cadence(
+            log=config["log_every"],
+            sample=config["sample_every"],
+            checkpoint=config["checkpoint_every"],
+            checkpoint_minutes=config["checkpoint_minutes"],
+            evaluate=config["eval_every"],
+        ),
+        move=Move(
+            autocast=autocast(config, session.device),
+            parts=config["accumulate"],
+            max_grad_norm=config["max_grad_norm"],
+        ),
+    )
 
 
 def set_up_torch(config: Config, device: torch.device) -> None:

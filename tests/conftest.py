@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -80,3 +81,11 @@ def mnist_root(tmp_path: Path) -> Path:
     labels = random.integers(0, 10, 200)
     (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     return tmp_path / "my data"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

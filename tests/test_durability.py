@@ -386,7 +386,7 @@ def test_nothing_moves_after_a_loss_that_is_not_finite(on_device: bool, fused: b
             batch = next(s.batches)
             assert isinstance(batch, Batch)
             play(
-                turns[player], s.optimizers[player], opponent=sides[player],  # type: ignore[index]
+                turns[player], s.optimizers[player],  # type: ignore[index]
                 batch=batch, move=Move(), measure=False, watch=watch, step=step,
             )  # fmt: skip
     assert all(same(side, frozen_at[key]) for key, side in sides.items())

@@ -17,7 +17,7 @@ LEVELS = {
     "errors": 0, "seeding": 0, "spec": 0, "noise": 0, "losses": 0, "schedules": 0, "density": 0,
     "ema": 0, "regularizers": 0,
     "shell": 0, "files": 0, "terminal": 0, "stopping": 0, "device": 0, "environment": 0,
-    "health": 0,
+    "health": 0, "ranks": 0,
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "metrics": 1,
     "checkpoint": 1, "rundir": 2, "runlog": 2, "theory": 2, "theory_pictures": 3,
     "loop": 2,

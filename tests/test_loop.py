@@ -141,7 +141,6 @@ def test_a_move_changes_the_mover_alone(player: Player) -> None:
     scalars = play(
         Turn(s.game, player),
         s.optimizers[player],
-        opponent=opponent,
         batch=next(s.batches),
         move=Move(),
         measure=True,

@@ -63,9 +63,7 @@ def one_move(move: Move) -> tuple[float, Scalars]:
     game = Quadratic()
     optimizer = torch.optim.SGD(game.discriminators.parameters(), lr=0.1)
     batch = Batch(torch.arange(12.0).double().view(12, 1), torch.arange(12))
-    scalars = play(
-        Turn(game, "d"), optimizer, opponent=game.generators, batch=batch, move=move, measure=True
-    )
+    scalars = play(Turn(game, "d"), optimizer, batch=batch, move=move, measure=True)
     assert game.moves == {"d": 1, "g": 0}
     return next(game.discriminators.parameters()).item(), scalars
 
@@ -153,7 +151,7 @@ def test_all_pairs_train_or_are_refused_with_a_sentence(
             before = [p.detach().clone() for p in mover]
             statistics = {key: value.clone() for key, value in opponent.state_dict().items()}
             scalars = play(
-                turns[player], session.optimizers[player], opponent=opponent, batch=batch,
+                turns[player], session.optimizers[player], batch=batch,
                 move=Move(), measure=True,
             )  # fmt: skip
             assert all(torch.isfinite(value) for value in scalars.values())
@@ -168,7 +166,7 @@ def test_penalties_are_lazy_and_logged_in_between() -> None:
     turn, seen = Turn(session.game, "d"), []
     for _ in range(7):
         scalars = play(
-            turn, session.optimizers["d"], opponent=session.game.generators,
+            turn, session.optimizers["d"],
             batch=next(session.batches), move=Move(), measure=False,
         )  # fmt: skip
         seen.append(scalars["penalty/r1"].item())

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from gan_cli.data.base import AnyDataset, Dataset, FileImages, PairDataset
 from gan_cli.data.decode import UnusableImageError
+from gan_cli.ranks import ALONE, Ranks
 from gan_cli.seeding import derive_seed, generator_for
 from gan_cli.spec import Batch, PairBatch
 
@@ -39,9 +40,24 @@ class Batches(ABC, Iterator[Batch]):
     """Endless iterator over batches; its state is the number of the next one."""
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.dataset, self.batch_size = dataset, batch_size
+        """Begin with batch 0.
+
+        Args:
+            dataset: what to draw from.
+            batch_size: m, of all processes together.
+            seed: of the order.
+            device: where batches go.
+            ranks: the processes that share each batch.
+        """
+        self.dataset, self.batch_size, self.ranks = dataset, batch_size, ranks
         self.images_per_batch = batch_size
         self.seed, self.device = seed, device
         self.next_batch = 0
@@ -59,7 +75,8 @@ class Batches(ABC, Iterator[Batch]):
 
     def parts(self, number: int) -> list[Part]:
         """Which data form batch `number`, epoch by epoch."""
-        found, position, missing = [], number * self.batch_size, self.batch_size
+        missing = self.batch_size // self.ranks.world
+        found, position = [], number * self.batch_size + self.ranks.rank * missing
         while missing:
             epoch, offset = divmod(position, len(self.dataset))
             whole = self.epoch(epoch)
@@ -109,9 +126,15 @@ class MemoryBatches(Batches):
     """Batches gathered by index from one tensor, on the device if that has room."""
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        super().__init__(dataset, batch_size, seed=seed, device=device)
+        super().__init__(dataset, batch_size, seed=seed, device=device, ranks=ranks)
         assert isinstance(dataset.values, Tensor)
         home = device if has_room(dataset.values, device) else torch.device("cpu")
         self.values = dataset.values.to(home)
@@ -137,9 +160,15 @@ class StreamedBatches(Batches):
     """Batches decoded from files by worker processes, ahead of their use."""
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, *, seed: int, device: torch.device
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        super().__init__(dataset, batch_size, seed=seed, device=device)
+        super().__init__(dataset, batch_size, seed=seed, device=device, ranks=ranks)
         self._unusable: set[int] = set()
         self._stream: tuple[int, Iterator[tuple[Tensor, Tensor]]] | None = None
 
@@ -163,7 +192,9 @@ class StreamedBatches(Batches):
         files = self.dataset.values
         assert isinstance(files, FileImages)
         # Another one looks ahead, so that workers hold nothing that holds them: they end at once.
-        ahead = type(self)(self.dataset, self.batch_size, seed=self.seed, device=self.device)
+        ahead = type(self)(
+            self.dataset, self.batch_size, seed=self.seed, device=self.device, ranks=self.ranks
+        )
         loader = DataLoader(
             Decoder(files, self.dataset.rows),
             batch_sampler=rows_from(ahead, number),
@@ -242,19 +273,30 @@ AnyBatches = Batches | PairBatches
 
 
 def make_batches(
-    dataset: AnyDataset, batch_size: int, *, seed: int, device: torch.device
+    dataset: AnyDataset,
+    batch_size: int,
+    *,
+    seed: int,
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> AnyBatches:
     """The way to draw from a data set, by where it lies."""
     if isinstance(dataset, PairDataset):
         a, b = (
-            make_batches(part, batch_size, seed=derive_seed(seed, "domain", name), device=device)
+            make_batches(
+                part,
+                batch_size,
+                seed=derive_seed(seed, "domain", name),
+                device=device,
+                ranks=ranks,
+            )
             for name, part in (("a", dataset.a), ("b", dataset.b))
         )
         assert isinstance(a, Batches)
         assert isinstance(b, Batches)
         return PairBatches(a, b)
     kind = StreamedBatches if isinstance(dataset.values, FileImages) else MemoryBatches
-    return kind(dataset, batch_size, seed=seed, device=device)
+    return kind(dataset, batch_size, seed=seed, device=device, ranks=ranks)
 
 
 def joined(tensors: list[Tensor]) -> Tensor:

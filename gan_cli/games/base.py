@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_cli.ema import Ema
 from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.ranks import ALONE, Ranks
 from gan_cli.regularizers import (
     Critic,
     LabelSmoothing,
@@ -70,6 +71,9 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
     def __init__(self, *, loss: Loss, spec: AnySpec, regularizers: Sequence[Regularizer]) -> None:
         super().__init__()
         self.loss, self.spec = loss, spec
+        #: The processes that play this game together.
+        self.ranks = ALONE
+        self.regularizers = regularizers
         self.penalties = [r for r in regularizers if isinstance(r, Penalty)]
         self.views = [r for r in regularizers if isinstance(r, View)]
         self.clippings = [r for r in regularizers if isinstance(r, WeightClipping)]
@@ -158,11 +162,17 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
             if self.moves["d"] % penalty.interval == 0:
                 # Second derivatives lose too much in 16 bits.
                 with torch.autocast(real.device.type, enabled=False):
-                    found = penalty(critic, real, fake.detach().float(), generator=self.rng)
+                    found = penalty(critic, real, widened(fake.detach()), generator=self.rng)
                 key = f"penalty/{penalty.name}{suffix}"
                 self._found_penalties.setdefault(key, []).append(found.detach())
                 terms.append(penalty.weight * penalty.interval * found)
         return terms
+
+    def join(self, ranks: Ranks) -> None:
+        """Play together with other processes, each on its share of every batch."""
+        self.ranks = ranks
+        for regularizer in self.regularizers:
+            regularizer.ranks = ranks
 
     def keep_average(self, *, decay: float, ramp_up: bool) -> None:
         """Keep an average of the generators' weights from now on.
@@ -248,6 +258,11 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
             start = AVERAGE + "module."
             averages = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
             self.average.restart(self.generators.state_dict() | averages)
+
+
+def widened(x: Tensor) -> Tensor:
+    """Half precision -> float32, for sums that need it; others as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 @contextmanager

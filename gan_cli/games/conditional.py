@@ -79,9 +79,13 @@ class ConditionalGAN(GAN):
 
     def wrong_labels(self, labels: Tensor) -> Tensor:
         """For each label one of the others, all equally likely."""
-        shift = torch.randint(
-            1, self.spec.classes, labels.shape, generator=self.rng, device=self.rng.device
-        )
+
+        def draw(n: int) -> Tensor:
+            return torch.randint(
+                1, self.spec.classes, (n,), generator=self.rng, device=self.rng.device
+            )
+
+        shift = self.ranks.draw(len(labels), draw)
         return (labels + shift) % self.spec.classes
 
     def fix_preview(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from gan_cli.errors import require
-from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating
+from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating, widened
 from gan_cli.losses import Loss
 from gan_cli.regularizers import Regularizer
 from gan_cli.seeding import generator_for
@@ -153,7 +153,7 @@ class CycleGAN(Game[PairBatch]):
     def judge(self, domain: str, x: Tensor) -> Tensor:
         """Outputs of a domain's D, in full precision under autocast too."""
         outputs: Tensor = self.discriminator[domain](self.see(x))
-        return outputs.float()
+        return widened(outputs)
 
     def latest_fakes(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """Fakes of A and of B for D to judge."""
@@ -196,18 +196,18 @@ class CycleGAN(Game[PairBatch]):
             "loss/adversarial_b2a": self.adversarial("a", fake_a, a),
         }
         loss = scalars["loss/adversarial_a2b"] + scalars["loss/adversarial_b2a"]
-        cycles = {"a": l1_loss(b2a(fake_b).float(), a), "b": l1_loss(a2b(fake_a).float(), b)}
+        cycles = {"a": l1_loss(widened(b2a(fake_b)), a), "b": l1_loss(widened(a2b(fake_a)), b)}
         for domain, cycle in cycles.items():
             loss = loss + self.cycle_weights[domain] * cycle
             scalars[f"loss/cycle_{domain}"] = cycle
         scalars["loss/cycle"] = cycles["a"] + cycles["b"]
         if self.identity_weight:
-            same = {"a": l1_loss(b2a(a).float(), a), "b": l1_loss(a2b(b).float(), b)}
+            same = {"a": l1_loss(widened(b2a(a)), a), "b": l1_loss(widened(a2b(b)), b)}
             for domain, term in same.items():
                 loss = loss + self.identity_weight * self.cycle_weights[domain] * term
                 scalars[f"loss/identity_{domain}"] = term
             scalars["loss/identity"] = same["a"] + same["b"]
-        self._made.append((fake_a.detach().float(), fake_b.detach().float()))
+        self._made.append((widened(fake_a.detach()), widened(fake_b.detach())))
         return loss, {"loss/g": loss.detach(), **{k: v.detach() for k, v in scalars.items()}}
 
     def adversarial(self, domain: str, fake_x: Tensor, real_x: Tensor) -> Tensor:

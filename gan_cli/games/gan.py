@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating
+from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating, widened
 from gan_cli.losses import Loss
 from gan_cli.noise import Noise
 from gan_cli.regularizers import Regularizer
@@ -66,14 +66,14 @@ class GAN(Game[Batch]):
 
     def fakes(self, batch: Batch) -> Tensor:
         """G(z) for fresh z, as many as the batch has data and with their labels."""
-        z = self.noise.sample(len(batch.x), generator=self.rng)
+        z = self.ranks.draw(len(batch.x), lambda n: self.noise.sample(n, generator=self.rng))
         x: Tensor = self.generator(z, batch.labels)
         return x
 
     def judge(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """D's outputs on what it sees of x, in full precision under autocast too."""
         outputs: Tensor = self.discriminator(self.see(x), labels)
-        return outputs.float()
+        return widened(outputs)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
         """One ascent on V (Algorithm 1, inner loop), or what the configured loss makes of it."""
