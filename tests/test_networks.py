@@ -1,13 +1,14 @@
 """MLPs for any data: shapes, ranges, activations, dropout."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from gan_cli.networks.mlp import Activation, Discriminator, Generator, Maxout
+from gan_cli.networks.mlp import Activation, Discriminator, FourierFeatures, Generator, Maxout
 from gan_cli.networks.speed import CpuDropout, CpuInstanceNorm, speed_up
 from gan_cli.spec import DataSpec
 
@@ -176,3 +177,37 @@ def test_speed_up_exchanges_dropout_and_keeps_parameters() -> None:
     assert [part.p for part in d.modules() if isinstance(part, CpuDropout)] == [0.2, 0.5, 0.5]
     assert not any(type(part) is nn.Dropout for part in d.modules())
     assert all(torch.equal(value, before[key]) for key, value in d.state_dict().items())
+
+
+def test_fourier_features_let_a_perceptron_follow_fast_functions() -> None:
+    """A step's width far below a unit: without them, hundreds of moves see nothing of it."""
+    x = torch.linspace(-3, 3, 512)[:, None]
+    target = torch.sign(torch.sin(12 * x[:, 0]))
+
+    def error(**changes: Any) -> float:
+        torch.manual_seed(0)
+        d = discriminator(DataSpec((1,), None), hidden=[64], activation="tanh", **changes)
+        optimizer = torch.optim.Adam(d.parameters(), lr=0.005)
+        for _ in range(300):
+            optimizer.zero_grad()
+            loss = (d(x) - target).square().mean()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    assert error() > 0.8
+    assert error(fourier_features=64, fourier_scale=8.0) < 0.3
+    layer = discriminator(DataSpec((2,), None), fourier_features=2000, fourier_scale=3.0).layers[0]
+    assert isinstance(layer, FourierFeatures)
+    # For any x and y, the features' inner product is the Gaussian kernel of their distance.
+    a, b = torch.tensor([[0.1, 0.2]]), torch.tensor([[0.3, -0.1]])
+    kernel = (layer(a) * layer(b)).mean().item()
+    assert kernel == pytest.approx(math.exp(-(3.0**2) * 0.13 / 2), abs=0.08)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fourier_features": -1}, {"fourier_scale": 0.0}, {"fourier_scale": math.inf}]
+)
+def test_fourier_features_that_make_no_sense(changes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        discriminator(DataSpec((2,), None), **changes)

@@ -31,6 +31,43 @@ class Maxout(nn.Module):
         return h.view(len(h), -1, self.pieces).amax(dim=2)
 
 
+class FourierFeatures(nn.Module):
+    """sqrt(2) cos(W x + b) for fixed random W and b (Rahimi & Recht 2007; Tancik et al. 2020).
+
+    Perceptrons on raw coordinates learn slow functions long before fast ones; on these features,
+    any as fast as `scale` allows.
+    """
+
+    frequencies: Tensor
+    phases: Tensor
+
+    def __init__(self, inputs: int, features: int, *, scale: float) -> None:
+        """Draw W from N(0, scale^2) and b from U(0, 2 pi)."""
+        super().__init__()
+        self.register_buffer("frequencies", scale * torch.randn(inputs, features))
+        self.register_buffer("phases", 2 * math.pi * torch.rand(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs) -> (n, features)."""
+        return math.sqrt(2) * torch.cos(x @ self.frequencies + self.phases)
+
+
+def fourier_layers(inputs: int, features: int, scale: float) -> list[nn.Module]:
+    """Fourier features as a network's first layer; none if `features` is 0.
+
+    Raises:
+        ValueError: a number that makes no sense.
+    """
+    require(
+        (features >= 0, f"fourier_features={features}: must be at least 0 (none)"),
+        (
+            0 < scale < math.inf,
+            f"fourier_scale={scale}: must be positive, in radians for a unit of the input",
+        ),
+    )
+    return [FourierFeatures(inputs, features, scale=scale)] if features else []
+
+
 def hidden_layers(
     inputs: int,
     *,
@@ -115,6 +152,8 @@ class Generator(nn.Module):
         activation: Activation,
         maxout_pieces: int | None,
         dropout: float,
+        fourier_features: int = 0,
+        fourier_scale: float = 1.0,
         init_range: float | None,
         output_bias: Literal["default", "marginals"],
     ) -> None:
@@ -125,16 +164,18 @@ class Generator(nn.Module):
                 f"output_bias={output_bias}: only images have a range to take marginals in",
             )
         )
+        first = fourier_layers(noise_dim, fourier_features, fourier_scale)
+        inputs = fourier_features or noise_dim
         layers = hidden_layers(
-            noise_dim,
+            inputs,
             hidden=hidden,
             activation=activation,
             maxout_pieces=maxout_pieces,
             dropout=dropout,
         )
-        last = hidden[-1] if hidden else noise_dim
+        last = hidden[-1] if hidden else inputs
         self.layers = nn.Sequential(
-            *layers, nn.Linear(last, spec.size), output_activation(spec.value_range)
+            *first, *layers, nn.Linear(last, spec.size), output_activation(spec.value_range)
         )
         self.shape, self.value_range = spec.shape, spec.value_range
         #: The output bias shall be set from the data's mean before training.
@@ -180,6 +221,8 @@ class Discriminator(nn.Module):
         maxout_pieces: int | None,
         dropout_input: float,
         dropout: float,
+        fourier_features: int = 0,
+        fourier_scale: float = 1.0,
         init_range: float | None,
     ) -> None:
         super().__init__()
@@ -189,16 +232,19 @@ class Discriminator(nn.Module):
                 f"dropout_input={dropout_input}: the share of inputs dropped must lie in [0, 1)",
             )
         )
+        first = fourier_layers(spec.size, fourier_features, fourier_scale)
+        inputs = fourier_features or spec.size
         layers = hidden_layers(
-            spec.size,
+            inputs,
             hidden=hidden,
             activation=activation,
             maxout_pieces=maxout_pieces,
             dropout=dropout,
         )
         if dropout_input:
-            layers.insert(0, nn.Dropout(dropout_input))
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1] if hidden else spec.size, 1))
+            first.insert(0, nn.Dropout(dropout_input))
+        last = hidden[-1] if hidden else inputs
+        self.layers = nn.Sequential(*first, *layers, nn.Linear(last, 1))
         initialise(self, init_range)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
