@@ -123,7 +123,14 @@ ROWS: dict[str, Row] = {
     ),
     "ring_cured": Row(
         "... and its cure",
-        ("experiment=mode_collapse", "regularizer=r1", "regularizer.r1.weight=0.1"),
+        (
+            "experiment=mode_collapse",
+            "regularizer=instance_noise",
+            "regularizer.instance_noise.std=0.2",
+            "regularizer.instance_noise.decay_steps=2000",
+            "schedule=cosine",
+            "schedule.decay_steps=3000",
+        ),
         ("theory",),
         MODES,
     ),
