@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -478,3 +479,27 @@ def test_few_is_few() -> None:
     train, _ = digits()
     assert suited.too_few(subject(Copier(train), n=50)) is not None
     assert suited.too_few(subject(Copier(train), n=200)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "GAN_TRAIN_INCEPTION" not in os.environ,
+    reason="comparison not run: set GAN_TRAIN_INCEPTION to the file of Inception's weights",
+)
+def test_fid_and_kid_are_torch_fidelitys() -> None:
+    import torch_fidelity
+
+    weights = os.environ["GAN_TRAIN_INCEPTION"]
+    generator = torch.Generator().manual_seed(0)
+    real, fake = torch.randint(0, 256, (2, 100, 3, 32, 32), generator=generator).to(torch.uint8)
+    fake = fake // 2
+    theirs = torch_fidelity.calculate_metrics(
+        input1=list(fake), input2=list(real), fid=True, kid=True, kid_subset_size=100,
+        kid_subsets=1, cuda=False, verbose=False, feature_extractor_weights_path=weights,
+    )  # fmt: skip
+    encoder = Inception(weights, device=CPU)
+    ours = [encoder(x.float() / 255) for x in (real, fake)]
+    assert frechet_distance(*ours) == pytest.approx(theirs["frechet_inception_distance"], rel=1e-4)
+    assert kernel_distance(*ours, size=100, subsets=1)[0] == pytest.approx(
+        theirs["kernel_inception_distance_mean"], rel=1e-4
+    )
