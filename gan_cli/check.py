@@ -360,6 +360,8 @@ def meaning_notes(
             "regularizer=gradient_penalty (with model.discriminator.norm=layer for dcgan and cgan) "
             "or weight_clipping."
         )
+    if config["sync_batch_norm"] and not any(map(has_batch_norm, networks.values())):
+        notes.append("sync_batch_norm has no effect: these networks have no batch norm.")
     if "model.backbone" in given:
         notes.append(
             "++model.backbone names the networks without exchanging them: write model.backbone=..."
@@ -398,6 +400,13 @@ def unused_notes(config: Node, given: Collection[str]) -> list[str]:
         notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
     if config["objective"] is None and "direction" in given:
         notes.append("direction has no effect: there is no objective.")
+    unused = [key for key in ("eval_metrics", "eval_samples", "inception") if key in given]
+    if unused and not config["eval_every"]:
+        notes.append(f"{', '.join(unused)} without effect: eval_every=0 evaluates nothing.")
+    for role in ("generator", "discriminator"):
+        network = config["model"][role]
+        if f"model.{role}.fourier_scale" in given and not network.get("fourier_features"):
+            notes.append(f"model.{role}.fourier_scale has no effect: fourier_features=0.")
     return notes
 
 

@@ -60,16 +60,16 @@ class App:
         try:
             return self._compose_and_run()
         except GanTrainError as error:
-            if getattr(error, "is_told", False):  # by another process of the same run
-                return error.exit_code
-            return report(self.name, str(error), error.exit_code, debug=debug)
+            quiet = error.is_told  # by another process of the same run
+            return report(self.name, str(error), error.exit_code, debug=debug, quiet=quiet)
         except KeyboardInterrupt as error:
             code = getattr(error, "exit_code", 130)
             return report(self.name, str(error) or "stopped.", code, debug=debug)
         except Exception as error:
             if is_composition_error(error):
                 message = explain.explain(self.config, error, arguments)
-                return report(self.name, message, 2, debug=debug)
+                quiet = os.environ.get("RANK", "0") != "0"  # rank 0 says the same
+                return report(self.name, message, 2, debug=debug, quiet=quiet)
             if isinstance(error, OSError) and error.filename is not None:
                 return report(self.name, f"{error.filename}: {error.strerror}.", 2, debug=debug)
             raise
@@ -81,7 +81,9 @@ class App:
         explain.refuse_empty_groups(sys.argv[1:])
         if {"-m", "--multirun"} & set(sys.argv):
             if os.environ.get("WORLD_SIZE", "1") != "1":
-                raise UserError("-m: a sweep is one process. Start each job under torchrun.")
+                refusal = UserError("-m: a sweep is one process. Start each job under torchrun.")
+                refusal.is_told = os.environ.get("RANK", "0") != "0"
+                raise refusal
             return self._sweep()
         codes: list[int] = []
         failures: list[Exception] = []
@@ -172,11 +174,12 @@ class App:
             raise UserError(f"{key}: is missing. Usage: {self.name} {key}=... (see --help)")
 
 
-def report(name: str, message: str, code: int = 1, *, debug: bool) -> int:
-    """Print an error, with its traceback if asked for."""
+def report(name: str, message: str, code: int = 1, *, debug: bool, quiet: bool = False) -> int:
+    """Print an error, with its traceback if asked for; nothing if `quiet`."""
     if debug:
         traceback.print_exc()
-    print(f"{name}: {message}", file=sys.stderr)  # noqa: T201
+    if not quiet:
+        print(f"{name}: {message}", file=sys.stderr)  # noqa: T201
     return code
 
 

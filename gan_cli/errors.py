@@ -10,6 +10,8 @@ class GanTrainError(Exception):
     """Any expected failure; `exit_code` is what the command ends with."""
 
     exit_code = 1
+    #: Another process of the same run tells the user.
+    is_told = False
 
 
 class UserError(GanTrainError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from rich.table import Table
 from gan_cli import rundir
 from gan_cli.build import load_data
 from gan_cli.check import metrics_problems
+from gan_cli.cli import is_out_of_memory
 from gan_cli.device import resolve_device
-from gan_cli.errors import UserError, list_problems
+from gan_cli.errors import GanTrainError, UserError, list_problems
 from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Found, Subject
@@ -38,6 +40,7 @@ def run(config: dict[str, Any]) -> int:
     check(config)
     terminal = Terminal()
     model = open_run(config, terminal)
+    file = place_for(config["out"], folder_of(model))
     trained_on = {**model.config, "data": {**model.config["data"], **given_places(config, model)}}
     progress = LoadingBar()
     reference = Reference(
@@ -50,17 +53,22 @@ def run(config: dict[str, Any]) -> int:
     subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
     names = choose(config["metrics"], subject, key="metrics", training=False)
     began = time.monotonic()
-    found = measure(subject, names)
+    try:
+        found = measure(subject, names)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise GanTrainError(f"out of memory with n={config['n']}: take fewer.") from error
+        raise
     record = {
-        "run": str(model.directory),
+        "run": str(model.directory.resolve()),
         "step": model.step,
         "seed": config["seed"],
         "samples": config["n"],
-        "weights": "newest" if model.game.average is None else "averaged",
+        "weights": "as trained" if model.game.average is None else "averaged",
         **found.scalars,
     }
-    keep(record, found, model, Path(config["out"]) if config["out"] else None, terminal)
     terminal.print(table(record))
+    keep(record, found, model, file, terminal)
     if left_out := [name for name in METRICS if name not in names and config["metrics"] is None]:
         terminal.say(f"not for this model and data: {', '.join(left_out)} (metrics=NAME says why)")
     terminal.say(f"measured in {time.monotonic() - began:.0f} s")
@@ -107,22 +115,42 @@ def given_places(config: dict[str, Any], model: TrainedModel) -> dict[str, Any]:
     return given
 
 
+def folder_of(model: TrainedModel) -> Path:
+    """The run directory, or the folder of a checkpoint without one."""
+    return model.directory if model.directory.is_dir() else model.directory.parent
+
+
+def place_for(out: str | None, folder: Path) -> Path:
+    """The file for the numbers, which can be written and holds nothing else.
+
+    Raises:
+        UserError: it cannot, or it does.
+    """
+    file = Path(out).expanduser() if out else folder / FILE
+    if file.exists() and not set(SAME) <= read(file).keys():
+        raise UserError(f"out={file}: exists, and is no evaluation. Give another file: out=FILE")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".tmp"):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(
+            f"out={file}: cannot be written ({reason}). Give a place you may write to: out=FILE"
+        ) from error
+    return file
+
+
 def keep(
-    record: dict[str, Any],
-    found: Found,
-    model: TrainedModel,
-    out: Path | None,
-    terminal: Terminal,
+    record: dict[str, Any], found: Found, model: TrainedModel, file: Path, terminal: Terminal
 ) -> None:
     """Write evaluation.json and pictures, and enter the numbers into the run's own records.
 
     Raises:
         UserError: the file cannot be written.
     """
-    folder = model.directory if model.directory.is_dir() else model.directory.parent
-    file = out or folder / FILE
+    folder = folder_of(model)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         before = read(file)
         if any(before.get(key) != record[key] for key in SAME):
             before = {}
@@ -138,11 +166,12 @@ def keep(
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror or error}).") from error
     terminal.say(f"written: {', '.join(map(str, written))}")
-    if out is not None or not rundir.is_run(folder):
+    if file != folder / FILE or not rundir.is_run(folder):
         return
     try:
         with rundir.lock(folder):
-            merge_line(folder, record["step"], found.scalars)
+            scalars = {**found.scalars, "eval/samples": float(record["samples"])}
+            merge_line(folder, record["step"], scalars)
             write_events(folder / FOLDER, record["step"], found.scalars, found.pictures)
     except (UserError, OSError) as error:
         terminal.say(f"note: metrics.jsonl and TensorBoard are left as they are ({error})")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+from gan_cli.errors import UserError
 
 Made = TypeVar("Made")
 #: How long the others wait for rank 0, which may read data or evaluate alone.
@@ -101,7 +104,9 @@ class Ranks:
                 told = [None, error]
         distributed.broadcast_object_list(told)
         if told[1] is not None:
-            told[1].is_told = not self.is_first  # rank 0 says it
+            told[1].is_told = not self.is_first
+            if not self.is_first:
+                time.sleep(1.0)  # torchrun ends all when one ends, and rank 0 has something to say
             raise told[1]
         made: Made = told[0]
         return made
@@ -119,11 +124,21 @@ def _device() -> torch.device:
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Ranks:
     """What torchrun says of this process; alone if it did not start it."""
-    return Ranks(
-        rank=int(environment.get("RANK", 0)),
-        world=int(environment.get("WORLD_SIZE", 1)),
-        local=int(environment.get("LOCAL_RANK", 0)),
-    )
+    keys = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    try:
+        rank, world, local = (
+            int(environment.get(key, default)) for key, default in zip(keys, (0, 1, 0), strict=True)
+        )
+    except ValueError as error:
+        told = ", ".join(f"{key}={environment[key]}" for key in keys if key in environment)
+        raise UserError(f"{told}: must be whole numbers, as torchrun sets them.") from error
+    lacking = [key for key in ("MASTER_ADDR", "MASTER_PORT") if key not in environment]
+    if world > 1 and lacking:
+        raise UserError(
+            f"WORLD_SIZE={world}: without {' and '.join(lacking)} the processes cannot meet. "
+            "Start them with torchrun, which sets all, or unset it."
+        )
+    return Ranks(rank, world, local)
 
 
 def restarts(environment: Mapping[str, str] = os.environ) -> int:

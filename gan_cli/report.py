@@ -66,9 +66,17 @@ def ending(
         f"{how}: {session.step} of {config['steps']} steps in {seconds}, all saved.",
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
-        f"  go on     {command('gan-train', resume=directory, **longer, **flags)}",
+        f"  go on     {resuming(session, resume=directory, **longer, **flags)}",
         f"  {use_command(session, directory, flags)}",
     ]
+
+
+def resuming(session: Session, **keys: object) -> str:
+    """The command to go on with as many processes as now."""
+    world = session.game.ranks.world
+    if world == 1:
+        return command("gan-train", **keys)
+    return f"torchrun --nproc-per-node={world} -m gan_cli.train {command('', **keys).strip()}"
 
 
 def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:

@@ -299,21 +299,33 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def merge_line(run: Path, step: int, scalars: Mapping[str, float]) -> None:
-    """Enter numbers into the line of a step of metrics.jsonl; those that stand there stay.
+    """Enter numbers into the line of a step of metrics.jsonl; all other lines stay as they are.
 
     Raises:
         OSError: it could not be written; the file is as before.
     """
-    lines = [line for line in read_metrics(run) if isinstance(line.get("step"), int)]
-    at = next((line for line in lines if line["step"] == step), None)
-    if at is None:
-        at = {"step": step}
-        lines.append(at)
-    at.update({key: value for key, value in scalars.items() if key not in at})
-    lines.sort(key=lambda line: int(line["step"]))
-    with replacing(run / METRICS) as temporary:
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        temporary.write_text(text, encoding="utf-8")
+    file = run / METRICS
+    lines = file.read_bytes().splitlines(keepends=True) if file.is_file() else []
+    at, known, replaced = 0, {"step": step}, 0
+    for number, line in enumerate(lines):
+        found = step_of(line)
+        if found is not None and found < step:
+            at = number + 1
+        elif found == step:
+            at, known, replaced = number, json.loads(line), 1
+    merged = json.dumps({**known, **scalars}) + "\n"
+    lines[at : at + replaced] = [merged.encode()]
+    with replacing(file) as temporary:
+        temporary.write_bytes(b"".join(lines))
+
+
+def step_of(line: bytes) -> int | None:
+    """The step of a line of metrics.jsonl; None if it cannot be read."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def write_events(

@@ -55,7 +55,12 @@ def measurable(game: object, dataset: object) -> tuple[GAN, GaussianMixture] | N
 
 
 def measure(
-    game: GAN, density: GaussianMixture, *, samples: int = SAMPLES, refit: bool = True
+    game: GAN,
+    density: GaussianMixture,
+    *,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    refit: bool = True,
 ) -> Theory:
     """Hold p_g against p_data, and D against D*. Draws nothing from the game's own streams.
 
@@ -63,18 +68,20 @@ def measure(
         game: with a generator of 1-D or 2-D points.
         density: p_data.
         samples: draws from each.
+        seed: of the draws.
         refit: also train a copy of D on the frozen G, to see how near V comes to V(D*, G).
     """
     cells = Cells(density)
-    fake = game.map_noise(game.draw_noise(samples, seed=1)).float().cpu()
-    real, _ = density.sample(samples, generator=generator_for(0, "theory"))
-    again, _ = density.sample(samples, generator=generator_for(1, "theory"))
+    fake = game.map_noise(game.draw_noise(samples, seed=seed + 1)).float().cpu()
+    real, _ = density.sample(samples, generator=generator_for(seed, "theory"))
+    again, _ = density.sample(samples, generator=generator_for(seed, "theory", "again"))
     p, q = cells.masses(density), cells.shares(fake)
     divergence = jsd(p, q)
     best_value = -math.log(4) + 2 * divergence
     scalars = {
         "divergence/jsd": divergence,
         "divergence/jsd_floor": jsd(p, cells.shares(again)),
+        "divergence/samples": float(samples),
         "divergence/kl_data_g": kl(p, smoothed(q, samples)),
         "divergence/kl_g_data": kl(q, p.clamp_min(1e-300)),
         "modes/covered": float(density.covered(fake)),
@@ -88,7 +95,7 @@ def measure(
     if game.loss.log_odds:
         scalars |= against_best(game.discriminator, game, points, best[at], name="")
     if refit and game.loss.log_odds:
-        refitted = refit_discriminator(game, density)
+        refitted = refit_discriminator(game, density, seed=seed)
         scalars |= against_best(refitted, game, points, best[at], name="_refitted")
         scalars["value/refit_gap"] = abs(scalars["value/measured_refitted"] - best_value)
     return Theory(scalars, cells, p, q, fake)
@@ -112,19 +119,19 @@ def judge(discriminator: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([discriminator(part, None).float() for part in x.split(CHUNK)]).cpu()
 
 
-def refit_discriminator(game: GAN, density: GaussianMixture) -> nn.Module:
+def refit_discriminator(game: GAN, density: GaussianMixture, *, seed: int = 0) -> nn.Module:
     """A copy of D, trained on the frozen G until it is near its best; D itself stays as it is."""
     device = game.fixed_noise.device
     n = REFIT_STEPS * REFIT_BATCH // 4  # each point is seen four times
-    real, _ = density.sample(n, generator=generator_for(2, "theory"))
-    fake = game.map_noise(game.draw_noise(n, seed=2)).float()
+    real, _ = density.sample(n, generator=generator_for(seed, "theory", "refit"))
+    fake = game.map_noise(game.draw_noise(n, seed=seed + 2)).float()
     real = real.to(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         copied = copy.deepcopy(game.discriminator).requires_grad_(True).eval()
         optimizer = torch.optim.Adam(copied.parameters(), lr=REFIT_RATE)
         rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, REFIT_STEPS)
-        order = generator_for(3, "theory")
+        order = generator_for(seed, "theory", "order")
         for _ in range(REFIT_STEPS):
             rows = torch.randint(n, (2, REFIT_BATCH), generator=order).to(device)
             loss = softplus(-copied(real[rows[0]], None)).mean()

@@ -23,7 +23,7 @@ from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.files import remove_leftovers
 from gan_cli.games.base import Preview
 from gan_cli.health import Health, diversity
-from gan_cli.loop import Cadence, Move, Observer, Player, Reason, Session, Turn, is_due, train
+from gan_cli.loop import Cadence, Move, Observer, Player, Reason, Session, Turn, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.ranks import (
@@ -51,6 +51,7 @@ from gan_cli.terminal import Terminal
 from gan_cli.theory_pictures import animate
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
+BEST_BY = ("objective", "direction")  # what best.pt is the best by
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
 REFERENCE_IMAGES = 100  # real images whose diversity is held against the samples'
 
@@ -74,11 +75,10 @@ class Recorder:
         self.saver = checkpoint.Saver(log.directory / checkpoint.FOLDER)
         self._unsaved = False  # whether the newest checkpoint could not be written
         self.health = Health()
-        self.best: float | None = None  # value of the objective at evaluations
         for line in read_metrics(log.directory):  # of the run's earlier sessions
             self.health.see(line)
-            if is_due(config["eval_every"], line.get("step", 0)):
-                self.is_best(line)
+        self.best = self.best_before()
+        self._objective_looked_for = False
         self._in_hparams = False
         #: Real data to hold generated ones against: points are plotted, images compared.
         self.real = torch.empty(0)
@@ -122,20 +122,48 @@ class Recorder:
         found = self.evaluation.measure(self.session.game)
         for name, picture in found.pictures.items():
             self.runlog.picture(step, picture, what=name)
-        self.keep_best(step, self.is_best(found.scalars))
+        self.keep_best(step, found.scalars)
         return found.scalars
 
-    def keep_best(self, step: int, better: bool) -> None:
-        """Begin to write best.pt, if this is better; all processes must ask together."""
-        (better_anywhere,) = self.ranks.largest([better])
-        if better_anywhere:
+    def best_before(self) -> float | None:
+        """The objective's value in best.pt; None if that is of another one, or of none."""
+        file = self.runlog.directory / checkpoint.FOLDER / checkpoint.BEST
+        if not (self.config["eval_every"] and self.config["objective"] and file.exists()):
+            return None
+        try:
+            best = checkpoint.read(file).get("best", {})
+        except UserError as error:
+            self.runlog.say(f"note: {error} Another best.pt is kept from here on.")
+            return None
+        if any(best.get(key) != self.config[key] for key in BEST_BY):
+            self.runlog.say(
+                f"note: {checkpoint.BEST} was kept by {best.get('objective')} "
+                f"({best.get('direction')}); from here on it is by {self.config['objective']} "
+                f"({self.config['direction']}), of what comes."
+            )
+            return None
+        return float(best["value"])
+
+    def keep_best(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Begin to write best.pt if the objective is better; all processes must ask together."""
+        (better,) = self.ranks.largest([self.is_best(scalars)])
+        if better:
             self.require_finite(step)
             self.settle()
-            self.saver.save_best(self.state(step))
+            best = {"value": self.best} | {key: self.config[key] for key in BEST_BY}
+            self.saver.save_best({**self.state(step), "best": best})
 
-    def is_best(self, line: Mapping[str, float]) -> bool:
-        """Whether the objective, measured at an evaluation, is the best so far; remembers it."""
-        value = line.get(self.config["objective"] or "")
+    def is_best(self, scalars: Mapping[str, float]) -> bool:
+        """Whether the objective is better than ever; remembers it."""
+        objective = self.config["objective"]
+        value = scalars.get(objective or "")
+        if objective and value is None and not self._objective_looked_for:
+            self._objective_looked_for = True
+            self.runlog.say(
+                f"note: objective={objective} is not among what evaluations measure "
+                f"({', '.join(key for key in scalars if not key.endswith('_error'))}), so no "
+                f"{checkpoint.BEST} is kept."
+            )
         if value is None:
             return False
         sign = 1 if self.config["direction"] == "minimize" else -1

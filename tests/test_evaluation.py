@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import gan_cli
 from gan_cli import checkpoint, commands
+from gan_cli.build import load_data
 from gan_cli.data.base import Dataset, PairDataset
 from gan_cli.data.digits import Digits
 from gan_cli.data.pairs import DigitDomains
@@ -136,11 +137,15 @@ def test_errors_tell_how_far_another_seed_is() -> None:
     """The standard error is about the spread over seeds."""
     train, _ = digits()
     base = subject(Copier(train))
-    values: dict[str, list[float]] = {"eval/frechet_classifier": [], "eval/diversity_fake": []}
+    values: dict[str, list[float]] = {
+        "eval/frechet_classifier": [],
+        "eval/kernel_classifier": [],
+        "eval/diversity_fake": [],
+    }
     errors: dict[str, float] = {}
     for seed in range(12):
         other = Subject(base.game, base.reference, n=300, seed=seed)
-        one = found(other, "frechet_classifier", "diversity")
+        one = found(other, "frechet_classifier", "kernel_classifier", "diversity")
         for key, several in values.items():
             several.append(one[key])
             errors[key] = one[f"{key}_error"]
@@ -370,9 +375,9 @@ def test_gan_evaluate_writes_everywhere(cli: Cli) -> None:
     done = cli("run=outputs/x", "n=300", app=commands.EVALUATE)
     assert done.code == 0, done.err
     record = json.loads(Path("outputs/x/evaluation.json").read_text())
-    assert record["run"] == "outputs/x"
+    assert record["run"] == str(Path("outputs/x").resolve())
     assert (record["step"], record["seed"], record["samples"]) == (4, 0, 300)
-    assert record["weights"] == "newest"
+    assert record["weights"] == "as trained"
     assert not any(isinstance(value, dict | list) for value in record.values())
     for key in ("eval/parzen", "eval/frechet_classifier", "eval/coverage_classifier",
                 "eval/diversity_fake", "eval/nearest_fake"):  # fmt: skip
@@ -445,6 +450,56 @@ def test_the_best_checkpoint_is_kept_and_resuming_agrees(cli: Cli) -> None:
     for key, value in best["session"]["game"].items():
         if isinstance(value, Tensor):
             assert torch.equal(value, other["session"]["game"][key])
+
+
+def test_another_objective_begins_another_best(cli: Cli) -> None:
+    evaluated = (*EVALUATED[:-1], "eval_metrics=[diversity,nearest]", "log_every=2", "name=x")
+    first = cli(*evaluated, "objective=eval/diversity_fake", "steps=4")
+    assert first.code == 0, first.err
+    assert checkpoint.read(Path("outputs/x/checkpoints/best.pt"))["best"]["objective"] == (
+        "eval/diversity_fake"
+    )
+    done = cli("resume=outputs/x", "steps=8", "objective=eval/nearest_fake", "direction=maximize")
+    assert "best.pt was kept by eval/diversity_fake (minimize)" in done.out
+    best = checkpoint.read(Path("outputs/x/checkpoints/best.pt"))["best"]
+    assert (best["objective"], best["direction"]) == ("eval/nearest_fake", "maximize")
+    lines = read_metrics(Path("outputs/x"))
+    assert best["value"] == max(line["eval/nearest_fake"] for line in lines if line["step"] > 4)
+    typo = cli("resume=outputs/x", "steps=10", "objective=eval/typo")
+    assert "objective=eval/typo is not among what evaluations measure" in typo.out
+
+
+def test_nothing_else_is_written_over(cli: Cli) -> None:
+    assert cli(*RUN, "name=x").code == 0
+    for file in ("outputs/x/checkpoints/step_00000004.pt", "outputs/x/metrics.jsonl"):
+        before = Path(file).read_bytes()
+        done = cli("run=outputs/x", "metrics=diversity", f"out={file}", app=commands.EVALUATE)
+        assert done.code == 2
+        assert f"out={file}: exists, and is no evaluation" in done.err
+        assert Path(file).read_bytes() == before
+    done = cli("run=outputs/x", "metrics=diversity", "out=/proc/x.json", app=commands.EVALUATE)
+    assert done.code == 2
+    assert "out=/proc/x.json: cannot be written" in done.err
+    # A line that cannot be read stays, and so do all others.
+    with Path("outputs/x/metrics.jsonl").open("ab") as file:
+        file.write(b"{damaged\n")
+    before = Path("outputs/x/metrics.jsonl").read_bytes().splitlines()
+    assert cli("run=outputs/x", "metrics=diversity", app=commands.EVALUATE).code == 0
+    after = Path("outputs/x/metrics.jsonl").read_bytes().splitlines()
+    assert after[0] == before[0]
+    assert after[-1] == b"{damaged"
+    assert json.loads(after[1])["eval/samples"] == 10_000
+
+
+def test_sigma_is_never_chosen_on_what_it_is_judged_by(cli: Cli) -> None:
+    assert cli(*RUN, "name=x", "data.validation=300").code == 0
+    model = gan_cli.load("outputs/x")
+    reference = Reference(
+        model.config, load_data(model.config), device=CPU, inception=None, progress=lambda *_: None
+    )
+    validation, test = measures.sigma_and_test_data(Subject(model.game, reference, n=9, seed=0))
+    assert (len(validation), len(test)) == (150, 150)
+    assert torch.cdist(validation.flatten(1), test.flatten(1)).min() > 0
 
 
 def test_training_refuses_metrics_that_do_not_suit(cli: Cli) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +47,22 @@ def describe(part: object) -> object:
     return part
 
 
-def cached(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def cached(
+    name: str, make: Callable[[], dict[str, Any]], *, keys: Collection[str]
+) -> dict[str, Any]:
     """What `make` gave when it was first asked, on this machine, for `name`.
 
     Two processes make one thing once; a file that cannot be read is made again, and what cannot be
     written is made each time.
     """
     file = cache_folder() / "metrics" / f"{name}.pt"
-    if (found := read(file)) is not None:
+    if (found := read(file, keys)) is not None:
         return found
     made: dict[str, Any] | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(file.with_suffix(".lock")):
-            if (found := read(file)) is not None:  # another process was faster
+            if (found := read(file, keys)) is not None:  # another process was faster
                 return found
             made = make()
             with replacing(file) as temporary:
@@ -70,10 +72,10 @@ def cached(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return make() if made is None else made
 
 
-def read(file: Path) -> dict[str, Any] | None:
-    """A stored result; None if there is none that can be used."""
+def read(file: Path, keys: Collection[str]) -> dict[str, Any] | None:
+    """A stored result with all its keys; None if there is none that can be used."""
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except UNREADABLE:
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and set(keys) <= found.keys() else None

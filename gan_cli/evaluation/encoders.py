@@ -145,7 +145,7 @@ def classifier_of(
             "judged_on": len(hits),
         }
 
-    state = cached(f"classifier-{key}", make)
+    state = cached(f"classifier-{key}", make, keys=("network", "accuracy", "judged_on"))
     network = ClassifierNetwork(shape, classes)
     network.load_state_dict(state["network"])
     return Classifier(

@@ -60,23 +60,20 @@ def measure_theory(subject: Subject) -> Found:
     """Divergences, D against D*, modes: see `gan_cli.theory`."""
     known = theory.measurable(subject.game, subject.reference.dataset)
     assert known is not None
-    found = theory.measure(*known)
+    found = theory.measure(*known, seed=subject.seed)
     return Found(found.scalars, {"theory": draw_theory(found, *known)})
 
 
 def measure_parzen(subject: Subject) -> Found:
     """Log-likelihood of the test images, and that of as many training images as samples."""
     real, samples = subject.real, subject.samples[0]
-    held_out = subject.reference.validation
-    if held_out is not None:
-        validation = unit(held_out, torch.arange(min(VALIDATION, len(held_out))))[0]
-    else:
-        validation = real.sample(VALIDATION + subject.n)[0][-VALIDATION:]
-    test = real.sample(len(real.test or ()), of_test=True)[0]
+    validation, test = sigma_and_test_data(subject)
     found = parzen(samples, validation=validation, test=test)
 
     def of_real() -> float:
-        return parzen(real.sample(len(samples))[0], validation=validation, test=test).mean
+        most = len(real.train) - VALIDATION  # the last may have chosen sigma
+        others = real.sample(max(1, min(len(samples), most)))[0]
+        return parzen(others, validation=validation, test=test).mean
 
     return Found(
         {
@@ -86,6 +83,22 @@ def measure_parzen(subject: Subject) -> Found:
             "eval/parzen_real": subject.reference.remember(f"parzen {subject.n}", of_real),
         }
     )
+
+
+def sigma_and_test_data(subject: Subject) -> tuple[Tensor, Tensor]:
+    """Images that choose the window's width, and others to judge by, in [0, 1].
+
+    Held-out images choose it; where there are none, training images that are no window's centre.
+    Without a test split, held-out images are parted for both.
+    """
+    real, held_out = subject.real, subject.reference.validation
+    test = real.sample(len(real.test or ()), of_test=True)[0]
+    if held_out is None:
+        return real.sample(len(real.train))[0][-min(VALIDATION, len(real.train) // 2) :], test
+    if subject.reference.test_is_held_out:
+        count = min(VALIDATION, len(test) // 2)
+        return test[:count], test[count:]
+    return unit(held_out, torch.arange(min(VALIDATION, len(held_out))))[0], test
 
 
 def classifier(subject: Subject) -> Encoder:
@@ -136,11 +149,13 @@ def prdc(encoder: Callable[[Subject], Encoder], suffix: str) -> Callable[[Subjec
         features = encoder(subject)
         real, fake = subject.real.encoded(features, subject.n), subject.encoded(features)
         found = {}
-        for key, value in neighbourhoods(real, fake).items():
-            found[f"eval/{key}_{suffix}"] = value
-            if key != "density":  # shares of a number of data
-                count = len(fake) if key == "precision" else len(real)
-                found[f"eval/{key}_{suffix}_error"] = math.sqrt(value * (1 - value) / count)
+        values = neighbourhoods(real, fake)
+        for key in ("precision", "recall", "coverage"):  # shares of a number of data
+            count = len(fake) if key == "precision" else len(real)
+            values[f"{key}_error"] = math.sqrt(values[key] * (1 - values[key]) / count)
+        for key, value in values.items():
+            name, _, is_error = key.partition("_")
+            found[f"eval/{name}_{suffix}" + ("_error" if is_error else "")] = value
         return Found(found)
 
     return measure

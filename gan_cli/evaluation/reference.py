@@ -53,7 +53,8 @@ class RealData:
                 return {"features": encoder(self.sample(n, of_test=of_test)[0])}
 
             name = identity(encoder.key, dataset, n)
-            self._encoded[key] = cached(f"features-{name}", make)["features"]
+            found = cached(f"features-{name}", make, keys=("features",))
+            self._encoded[key] = found["features"]
         return self._encoded[key]
 
 
@@ -95,6 +96,15 @@ class Reference:
     def test(self) -> AnyDataset | None:
         """Data that training never sees; None: there are none."""
         return load_test_data(self.config, progress=self.progress)
+
+    @property
+    def test_is_held_out(self) -> bool:
+        """The data have no test split: what `data.validation` holds out stands in."""
+        if self.test is None or self.validation is None:
+            return False
+        return len(self.test) == len(self.validation) and (
+            self.test.fingerprint() == self.validation.fingerprint()
+        )
 
     @cached_property
     def real(self) -> RealData:

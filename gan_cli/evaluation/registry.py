@@ -217,7 +217,9 @@ class Evaluation:
     def measure(self, game: Game[Any]) -> Found:
         """Measure all of them, of the game as it stands."""
         with undisturbed(self.reference.device):
-            return measure(Subject(game, self.reference, n=self.n, seed=0), self.names)
+            found = measure(Subject(game, self.reference, n=self.n, seed=0), self.names)
+        found.scalars["eval/samples"] = float(self.n)
+        return found
 
 
 def undisturbed(device: torch.device) -> AbstractContextManager[None]:

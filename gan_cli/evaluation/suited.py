@@ -45,7 +45,10 @@ def no_test_data(subject: Subject) -> str | None:
     """For data of which training leaves some out."""
     if subject.reference.test is not None:
         return None
-    return "the data have no test split; train with data.validation=N, which holds N out"
+    return (
+        "the data have no test split, or its files are not there; train with data.validation=N, "
+        "which holds N out"
+    )
 
 
 def no_labels(subject: Subject) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan_cli.networks.mlp import FourierFeatures
 from gan_cli.spec import DataSpec
 
 
@@ -21,6 +22,8 @@ def first_filters(network: nn.Module, spec: DataSpec) -> Tensor | None:
     if not spec.is_image:
         return None
     for part in network.modules():
+        if isinstance(part, FourierFeatures):
+            return None
         if isinstance(part, nn.Conv2d):
             fits = part.in_channels >= spec.shape[0]  # further channels hold labels
             return read_weight(part)[:, : spec.shape[0]] if fits else None

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_cli.ranks import Ranks
+
+
+class JointSum(torch.autograd.Function):
+    """Sum over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:  # noqa: ARG004
+        """(...) -> the same shape, equal everywhere."""
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:  # noqa: ARG004
+        """The sum of all processes' gradients."""
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def all_reduce(x: Tensor) -> Tensor:
+    """Sum over all processes, differentiable."""
+    total: Tensor = JointSum.apply(x)
+    return total
 
 
 class JointBatchNorm(_BatchNorm):
