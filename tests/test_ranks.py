@@ -190,6 +190,7 @@ def records(run: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in line.items() if not machine.match(k)} for line in lines]
 
 
+@pytest.mark.slow
 def test_resuming_with_as_many_is_exact_and_with_others_is_said(cli: Cli, tmp_path: Path) -> None:
     whole = run(*TOGETHER, "steps=8", "name=whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr

@@ -98,7 +98,10 @@ def test_a_weak_d_is_told_from_a_good_one_by_refitting_it() -> None:
     assert torch.equal(torch.get_rng_state(), rng)
 
 
-def test_evaluations_are_logged_drawn_and_change_nothing(cli: Cli) -> None:
+def test_evaluations_are_logged_drawn_and_change_nothing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theory, "REFIT_STEPS", 20)
     small = ["data.batch_size=32", "steps=6", "log_every=2", "sample_every=0", "threads=1"]
     for data in (["data=mixture_1d", "noise.dim=1", "noise=uniform"], ["data=ring"]):
         name = data[0].removeprefix("data=")
