@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import socket
 import struct
 import sys
@@ -54,6 +55,15 @@ def cli(
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Libraries may log to the standard error of one test, which is closed in the next."""
+    handlers = list(logging.getLogger().handlers)
+    yield
+    for handler in set(logging.getLogger().handlers) - set(handlers):
+        logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
