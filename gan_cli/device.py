@@ -39,6 +39,15 @@ def resolve_device(name: str, *, local: int | None = None) -> torch.device:
     return numbered(name, int(match[1] or torch.cuda.current_device()))
 
 
+def device_problems(name: str) -> list[str]:
+    """What is wrong with a device's name, in a list of one; empty if nothing is."""
+    try:
+        resolve_device(name)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
 def numbered(name: str, index: int) -> torch.device:
     """A GPU by its number.
 

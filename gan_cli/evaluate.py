@@ -14,7 +14,7 @@ from gan_cli import rundir
 from gan_cli.build import load_data
 from gan_cli.check import metrics_problems
 from gan_cli.cli import is_out_of_memory
-from gan_cli.device import resolve_device
+from gan_cli.device import device_problems, resolve_device
 from gan_cli.errors import GanTrainError, UserError, list_problems
 from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.registry import METRICS, choose, measure
@@ -89,10 +89,7 @@ def check(config: dict[str, Any]) -> None:
     out = config["out"]
     if out is not None and (not out or Path(out).is_dir()):
         problems.append(f"out={out}: is a folder; give a file, like {Path(out) / FILE}")
-    try:
-        resolve_device(config["device"])
-    except ValueError as error:
-        problems.append(str(error))
+    problems += device_problems(config["device"])
     if problems:
         raise UserError(list_problems(problems))
 

@@ -455,9 +455,7 @@ def train(
             require_sound(watch, game, last)
         if due:
             line = to_numbers(scalars, ranks)
-            line |= {
-                f"lr/{key}": opt.param_groups[0]["lr"] for key, opt in session.optimizers.items()
-            }
+            line |= session.rates()
             span = now - logged_at
             line |= {"time": session.elapsed(), "images_per_s": images / span}
             line |= {"system/data_wait": waited / span}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_cli.build import load_data
 from gan_cli.data.base import Dataset
-from gan_cli.device import resolve_device
+from gan_cli.device import device_problems
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
@@ -213,10 +213,7 @@ def check(config: dict[str, Any]) -> None:
         problems += index_problems(key, config[key], mode)
     if config["seed"] < 0:
         problems.append(f"seed={config['seed']}: must be at least 0")
-    try:
-        resolve_device(config["device"])
-    except ValueError as error:
-        problems.append(str(error))
+    problems += device_problems(config["device"])
     if problems:
         raise UserError(list_problems(problems))
 

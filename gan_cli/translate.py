@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from gan_cli.cli import is_out_of_memory
 from gan_cli.data.decode import UnusableImageError, open_image
-from gan_cli.device import resolve_device
+from gan_cli.device import device_problems
 from gan_cli.errors import UserError, list_problems
 from gan_cli.files import find_files, replacing
 from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
@@ -152,10 +152,7 @@ def check(config: dict[str, Any]) -> None:
     inside = source if source.is_dir() else source.parent
     if source.exists() and output.resolve() == inside.resolve():
         problems.append(f"output={output}: holds the input, which would be overwritten")
-    try:
-        resolve_device(config["device"])
-    except ValueError as error:
-        problems.append(str(error))
+    problems += device_problems(config["device"])
     if problems:
         raise UserError(list_problems(problems))
 
