@@ -63,6 +63,11 @@ class Batches(ABC, Iterator[Batch]):
         self.next_batch = 0
         self._on_unusable: Callable[[str], None] = lambda _: None
         self._epoch: tuple[int, Part] | None = None
+        self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """What one way of drawing needs, once at the start."""
 
     def __next__(self) -> Batch:
         values, labels = self.fetch(self.next_batch)
@@ -125,16 +130,9 @@ class Batches(ABC, Iterator[Batch]):
 class MemoryBatches(Batches):
     """Batches gathered by index from one tensor, on the device if that has room."""
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        *,
-        seed: int,
-        device: torch.device,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        super().__init__(dataset, batch_size, seed=seed, device=device, ranks=ranks)
+    def prepare(self) -> None:
+        """Bring the data to where they are gathered."""
+        dataset, device = self.dataset, self.device
         assert isinstance(dataset.values, Tensor)
         home = device if has_room(dataset.values, device) else torch.device("cpu")
         self.values = dataset.values.to(home)
@@ -159,16 +157,8 @@ class MemoryBatches(Batches):
 class StreamedBatches(Batches):
     """Batches decoded from files by worker processes, ahead of their use."""
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        *,
-        seed: int,
-        device: torch.device,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        super().__init__(dataset, batch_size, seed=seed, device=device, ranks=ranks)
+    def prepare(self) -> None:
+        """No file is known to be unusable, and no stream has been started."""
         self._unusable: set[int] = set()
         self._stream: tuple[int, Iterator[tuple[Tensor, Tensor]]] | None = None
 
