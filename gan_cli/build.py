@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,12 +22,14 @@ from gan_cli.data.base import AnyDataset, Dataset, DataSource, PairDataset, Prog
 from gan_cli.data.batches import make_batches
 from gan_cli.errors import UserError, list_problems
 from gan_cli.games.base import Game, Roles
+from gan_cli.games.gan import GAN
 from gan_cli.loop import Player, Session
 from gan_cli.losses import Loss
 from gan_cli.networks import mlp
-from gan_cli.networks.speed import speed_up
+from gan_cli.networks.speed import is_rowwise, speed_up
 from gan_cli.networks.sync import synchronise
 from gan_cli.noise import Noise
+from gan_cli.optimizers import light
 from gan_cli.ranks import ALONE, Ranks
 from gan_cli.regularizers import Regularizer
 from gan_cli.schedules import Schedule
@@ -156,14 +158,22 @@ def arguments(node: Node, place: Place) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in others}
 
 
-def make(config: Node, key: str, **supplied: Any) -> Any:
+def make(
+    config: Node, key: str, *, adapt: Callable[[type], type] = lambda found: found, **supplied: Any
+) -> Any:
     """Instantiate the node at `key` of a config whose targets were checked.
+
+    Args:
+        config: resolved.
+        key: dotted path of the node.
+        adapt: what to make of its class first.
+        **supplied: what the class gets from the run.
 
     Raises:
         UserError: the class refuses its arguments.
     """
     place, node = places(config)[key], node_at(config, key)
-    target = resolve(node["_target_"], place, trusted=True)
+    target = adapt(resolve(node["_target_"], place, trusted=True))
     try:
         return target(**wanted(target, supplied), **arguments(node, place))
     except (ValueError, TypeError) as error:
@@ -285,6 +295,8 @@ def build_game(
     game.to(device)
     if config["performance"] == "auto":
         speed_up(game, device)
+        if isinstance(game, GAN):
+            game.judges_at_once = is_rowwise(game.discriminator)
     game.seed_noise(config["seed"], device=device)
     return game
 
@@ -330,16 +342,17 @@ def build_optimizer(config: Node, player: Player, parameters: Any) -> torch.opti
         for key, value in node.items()
     }
     target = resolve(node["_target_"], PLACES["optimizer"], trusted=True)
+    is_torch = target.__module__.startswith("torch.optim.")
+    quick = config["performance"] == "auto" and is_torch and not node.get("differentiable")
     can_fuse = "fused" in inspect.signature(target).parameters
-    if (
-        config["performance"] == "auto"
-        and can_fuse
-        and not {"foreach", "fused", "differentiable"} & node.keys()
-    ):
+    if quick and can_fuse and not {"foreach", "fused"} & node.keys():
         # One kernel for all parameters; on CPUs the default is a loop over them.
         node["fused"] = True
-    optimizer = cast(
-        "torch.optim.Optimizer", make({**config, "optimizer": node}, "optimizer", params=parameters)
+    optimizer: torch.optim.Optimizer = make(
+        {**config, "optimizer": node},
+        "optimizer",
+        adapt=light if quick else lambda found: found,
+        params=parameters,
     )
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]

@@ -33,6 +33,40 @@ Player = Literal["d", "g"]
 TELLING = ("loss/", "grad_norm/", "penalty/")
 
 
+class Freezable:
+    """The parts of a network that hold still while its opponent moves, found once."""
+
+    def __init__(self, network: nn.Module) -> None:
+        parts = list(network.modules())
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.norms = [m for m in parts if isinstance(m, _NormBase) and m.track_running_stats]
+        self.spectral = [m for m in parts if isinstance(m, _SpectralNorm)]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Nothing of it moves inside: no gradients for its weights, no new running statistics.
+
+        Its batch norm still normalises by the batch, as the papers' code does, but its running
+        averages, and the vectors of its spectral norm, are left to its own moves.
+        """
+        spectral = [part for part in self.spectral if part.training]
+        for p in self.parameters:
+            p.requires_grad_(False)
+        for norm in self.norms:
+            norm.track_running_stats = False
+        for part in spectral:
+            part.training = False
+        try:
+            yield
+        finally:
+            for p in self.parameters:
+                p.requires_grad_(True)
+            for norm in self.norms:
+                norm.track_running_stats = True
+            for part in spectral:
+                part.training = True
+
+
 class Turn(nn.Module):
     """One player's move as one module forward: one region to compile, one forward a backward."""
 
@@ -40,7 +74,7 @@ class Turn(nn.Module):
         super().__init__()
         self.game, self.player = game, player
         self.mover = game.discriminators if player == "d" else game.generators
-        self.opponent = game.generators if player == "d" else game.discriminators
+        self.opponent = Freezable(game.generators if player == "d" else game.discriminators)
         self.parameters_moved = [p for p in self.mover.parameters() if p.requires_grad]
         #: This turn, with gradients exchanged between processes; in a list, or it would be a
         #: part of itself.
@@ -57,7 +91,7 @@ class Turn(nn.Module):
         device = self.parameters_moved[0].device
         # Only the mover's gradients are exchanged, and no buffers, not even at the start, as
         # broadcast_buffers alone promises; PyTorch 2.15 would have it renamed.
-        with frozen(self.opponent), warnings.catch_warnings():
+        with self.opponent.frozen(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
             self._joint = [
                 DistributedDataParallel(
@@ -81,33 +115,6 @@ class Turn(nn.Module):
     def forward(self, batch: Batch | PairBatch) -> tuple[Tensor, Scalars]:
         """The mover's loss and its scalars."""
         return self.game.d_loss(batch) if self.player == "d" else self.game.g_loss(batch)
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Nothing of the opponent moves: no gradients for its weights, no new running statistics.
-
-    Its batch norm still normalises by the batch, as the papers' code does, but its running
-    averages, and the vectors of its spectral norm, are left to its own moves.
-    """
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    norms = [m for m in module.modules() if isinstance(m, _NormBase) and m.track_running_stats]
-    spectral = [m for m in module.modules() if isinstance(m, _SpectralNorm) and m.training]
-    for p in parameters:
-        p.requires_grad_(False)
-    for norm in norms:
-        norm.track_running_stats = False
-    for part in spectral:
-        part.training = False
-    try:
-        yield
-    finally:
-        for p in parameters:
-            p.requires_grad_(True)
-        for norm in norms:
-            norm.track_running_stats = True
-        for part in spectral:
-            part.training = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +158,8 @@ class Watch:
         self._values: dict[Player, tuple[list[str], Tensor]] = {}
 
     def see(self, player: Player, step: int, loss: Tensor, scalars: Scalars) -> None:
-        """Look at a move's loss before it is acted on."""
+        """Look at a move's loss before it is acted on, and keep its terms."""
+        scalars = {key: value for key, value in scalars.items() if key.startswith("loss/")}
         if not self.on_device:
             if self._first is None and not math.isfinite(loss.item()):
                 self._first = Broken(player, step, to_numbers(scalars))
@@ -201,16 +209,18 @@ def play(
         optimizer: of the mover.
         batch: real data.
         move: how.
-        measure: also compute the gradient norm, for a line that is due.
+        measure: also compute the gradient norm and what D's outputs tell, for a line that is due.
         watch: keeps everything as it is from the first loss on that is not finite.
         step: the step that the move is part of, for `watch`.
 
     Returns:
         Detached scalars, left on the device: means over the batch's parts.
     """
-    optimizer.zero_grad()
+    for p in turn.parameters_moved:
+        p.grad = None
+    turn.game.telling = measure
     found: list[Scalars] = []
-    with frozen(turn.opponent):
+    with turn.opponent.frozen():
         parts: Sequence[Batch | PairBatch] = batch.split(move.parts)
         for number, part in enumerate(parts, start=1):
             with move.autocast:

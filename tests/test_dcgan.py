@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_cli.games.conditional import ConditionalGAN
-from gan_cli.loop import frozen
+from gan_cli.loop import Freezable
 from gan_cli.losses import NonSaturating
 from gan_cli.networks import conditional
 from gan_cli.networks.dcgan import Discriminator, Generator, halvings, nearest_sizes
@@ -142,7 +142,7 @@ def test_frozen_networks_keep_their_statistics(spectral_norm: bool) -> None:
     x = torch.randn(8, 1, 16, 16)
     d(x)
     before = {key: value.clone() for key, value in d.state_dict().items()}
-    with frozen(d):
+    with Freezable(d).frozen():
         inside = d(x)
     assert all(torch.equal(value, before[key]) for key, value in d.state_dict().items())
     if not spectral_norm:

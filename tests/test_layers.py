@@ -15,7 +15,7 @@ ROOT = Path(gan_cli.__file__).parent
 LEVELS = {
     "gan_cli": 0,
     "errors": 0, "seeding": 0, "spec": 0, "noise": 0, "losses": 0, "schedules": 0, "density": 0,
-    "ema": 0, "regularizers": 0,
+    "ema": 0, "regularizers": 0, "optimizers": 0,
     "shell": 0, "files": 0, "terminal": 0, "stopping": 0, "device": 0, "environment": 0,
     "health": 0, "ranks": 0,
     "networks": 1, "games": 1, "data": 1, "pictures": 1, "metrics": 1,

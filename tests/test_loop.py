@@ -11,7 +11,17 @@ from gan_cli.data.batches import MemoryBatches
 from gan_cli.errors import DivergedError
 from gan_cli.games.base import Scalars, evaluating
 from gan_cli.games.gan import GAN
-from gan_cli.loop import Cadence, Move, Player, Session, Turn, frozen, play, require_finite, train
+from gan_cli.loop import (
+    Cadence,
+    Freezable,
+    Move,
+    Player,
+    Session,
+    Turn,
+    play,
+    require_finite,
+    train,
+)
 from gan_cli.losses import NonSaturating
 from gan_cli.noise import Normal
 from gan_cli.schedules import Constant, LinearDecay, Schedule
@@ -158,7 +168,7 @@ def test_frozen_restores_what_it_found() -> None:
     network = Network(2, 2)
     network.layers[0].requires_grad_(False)
     before = [p.requires_grad for p in network.parameters()]
-    with frozen(network):
+    with Freezable(network).frozen():
         assert not any(p.requires_grad for p in network.parameters())
     assert [p.requires_grad for p in network.parameters()] == before
 

@@ -86,6 +86,8 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         self._found_penalties: dict[str, list[Tensor]] = {}
         #: Finished moves of each player.
         self.moves = {"d": 0, "g": 0}
+        #: Whether a line is due, for which D's outputs are described.
+        self.telling = True
         #: The average of the generators' weights; None: not kept.
         self.average: Ema | None = None
 
@@ -141,7 +143,9 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         return x
 
     def describe(self, real: Tensor, fake: Tensor) -> Scalars:
-        """What to log of D's outputs (detached) on real and generated data."""
+        """What to log of D's outputs (detached) on real and generated data, if a line is due."""
+        if not self.telling:
+            return {}
         if self.loss.log_odds:
             return log_odds_scalars(real, fake)
         return {"score/real": real.mean(), "score/fake": fake.mean()}

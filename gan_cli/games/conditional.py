@@ -65,13 +65,21 @@ class ConditionalGAN(GAN):
         )
         self.mismatch_weight = float(mismatch_weight)
 
-    def further_terms(self, batch: Batch, real: Tensor) -> tuple[list[Tensor], Scalars]:
-        """The third term: real data under wrong labels are to be rejected."""
+    def further_negatives(self, batch: Batch) -> list[Batch]:
+        """Real data under wrong labels."""
         if not self.mismatch_weight:
-            return [], {}
+            return []
         assert batch.labels is not None
-        mismatch = self.judge(batch.x, self.wrong_labels(batch.labels))
+        return [Batch(batch.x, self.wrong_labels(batch.labels))]
+
+    def reject(self, judged: list[Tensor], real: Tensor) -> tuple[list[Tensor], Scalars]:
+        """The third term."""
+        if not judged:
+            return [], {}
+        (mismatch,) = judged
         term = self.mismatch_weight * self.loss.d_rejects(mismatch, real)
+        if not self.telling:
+            return [term], {}
         mismatch = mismatch.detach()
         if self.loss.log_odds:
             return [term], {"prob/mismatch": torch.sigmoid(mismatch).mean()}

@@ -24,6 +24,8 @@ class GAN(Game[Batch]):
 
     #: Samples are asked for by label.
     conditional = False
+    #: D judges real and generated data in one pass, as it may where each datum counts for itself.
+    judges_at_once = False
     spec: DataSpec
     fixed_noise: Tensor
     fixed_labels: Tensor | None
@@ -75,22 +77,35 @@ class GAN(Game[Batch]):
         outputs: Tensor = self.discriminator(self.see(x), labels)
         return widened(outputs)
 
+    def judge_all(self, *several: Batch) -> list[Tensor]:
+        """D's outputs on several sets of data."""
+        if not self.judges_at_once:
+            return [self.judge(batch.x, batch.labels) for batch in several]
+        seen = torch.cat([self.see(batch.x) for batch in several])
+        labels = [batch.labels for batch in several if batch.labels is not None]
+        outputs: Tensor = self.discriminator(seen, torch.cat(labels) if labels else None)
+        return list(widened(outputs).split([len(batch.x) for batch in several]))
+
     def d_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
         """One ascent on V (Algorithm 1, inner loop), or what the configured loss makes of it."""
-        fake_x = self.fakes(batch)
-        real, fake = self.judge(batch.x, batch.labels), self.judge(fake_x, batch.labels)
-        further, scalars = self.further_terms(batch, real)
-        penalties = self.due_penalties(lambda x: self.judge(x, batch.labels), batch.x, fake_x)
-        loss = sum([*further, *penalties], start=self.loss.d(real, fake))
+        fakes = Batch(self.fakes(batch), batch.labels)
+        real, fake, *wrong = self.judge_all(batch, fakes, *self.further_negatives(batch))
+        rejected, scalars = self.reject(wrong, real)
+        penalties = self.due_penalties(lambda x: self.judge(x, batch.labels), batch.x, fakes.x)
+        loss = sum([*rejected, *penalties], start=self.loss.d(real, fake))
         scalars |= self.describe(real.detach(), fake.detach())
         return loss, {"loss/d": loss.detach(), **scalars}
 
-    def further_terms(
+    def further_negatives(self, batch: Batch) -> list[Batch]:  # noqa: ARG002
+        """Other data than generated ones that D shall not take for real."""
+        return []
+
+    def reject(
         self,
-        batch: Batch,  # noqa: ARG002
+        judged: list[Tensor],  # noqa: ARG002
         real: Tensor,  # noqa: ARG002
     ) -> tuple[list[Tensor], Scalars]:
-        """What a model adds to D's loss, and what to log of it."""
+        """Terms of D's loss for D's outputs on `further_negatives`, and what to log of them."""
         return [], {}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
+from torch.nn.modules.batchnorm import _NormBase
 
 from gan_cli.networks import resnet
 
@@ -31,8 +32,9 @@ class CpuDropout(nn.Module):
             return x
         n = x.numel()
         words = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.int16)[:n] >= self.threshold
-        return x * kept.view(x.shape).to(x.dtype).mul_(self.scale)
+        drawn = words.view(torch.int16)[:n].view(x.shape)
+        kept = torch.ge(drawn, self.threshold, out=torch.empty(x.shape, dtype=x.dtype))
+        return x * kept.mul_(self.scale)
 
     def extra_repr(self) -> str:
         """As nn.Dropout shows itself."""
@@ -59,6 +61,26 @@ class CpuInstanceNorm(nn.Module):
     def extra_repr(self) -> str:
         """As nn.InstanceNorm2d shows itself."""
         return f"eps={self.eps}"
+
+
+#: Layers of torch.nn that treat each datum of a batch for itself.
+ROWWISE = (
+    *(nn.Identity, nn.Linear, nn.Embedding, nn.Conv2d, nn.ConvTranspose2d, nn.GroupNorm),
+    *(nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.Dropout, nn.InstanceNorm2d),
+    *(nn.Sequential, nn.ModuleList),
+)
+
+
+def is_rowwise(network: nn.Module) -> bool:
+    """Whether a network is known to treat each datum for itself, and to remember none."""
+    return all(
+        type(part) in ROWWISE
+        or (
+            type(part).__module__.startswith("gan_cli.networks.")
+            and not isinstance(part, _NormBase)
+        )
+        for part in network.modules()
+    )
 
 
 def speed_up(game: nn.Module, device: torch.device) -> None:
