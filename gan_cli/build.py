@@ -294,7 +294,7 @@ def build_game(
         game.keep_average(**config["ema"])
     game.to(device)
     if config["performance"] == "auto":
-        speed_up(game, device)
+        speed_up(game, device, precision=config["precision"])
         if isinstance(game, GAN):
             game.judges_at_once = is_rowwise(game.discriminator)
     game.seed_noise(config["seed"], device=device)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import conv_transpose2d, interpolate, one_hot
 from torch.nn.utils.parametrizations import spectral_norm as divide_by_spectral_norm
 
 from gan_cli.errors import require
@@ -24,6 +24,8 @@ from gan_cli.spec import DataSpec
 Norm = Literal["batch", "instance", "layer", "none"]
 #: Where labels are joined: nowhere, at the input, or at every layer.
 Joined = Literal["none", "input", "every_layer"]
+#: How G doubles an image: by transposed convolutions, or copies of each pixel and a convolution.
+Upsampling = Literal["transposed", "nearest"]
 
 SMALLEST, LARGEST = 4, 7  # pixels of the shorter side where D stops halving
 INIT_STD = 0.02  # section 3: "zero-centered Normal distribution with standard deviation 0.02"
@@ -123,6 +125,35 @@ def double(inputs: int, outputs: int, kernel_size: int, *, bias: bool) -> nn.Con
     )
 
 
+class ResizeConvolution(nn.Module):
+    """Each pixel becomes four alike, then a 3x3 convolution (Odena et al. 2016): no checkerboards.
+
+    Folded, both are one transposed convolution of 4x4, stride 2, whose weights are sums of the 3x3:
+    the same function of the same weights, with 16 products for each input pixel instead of 36.
+    """
+
+    spread: Tensor
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+        self.folded = False
+        # Which of three weights in a row meet at each of the four places of the transposed kernel;
+        # for both dimensions, (9, 16).
+        row = torch.tensor([[0.0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])
+        self.register_buffer("spread", torch.kron(row, row), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, H, W) -> (n, outputs, 2H, 2W)."""
+        convolution = self.convolution
+        if not self.folded:
+            y: Tensor = convolution(interpolate(x, scale_factor=2.0))
+            return y
+        outputs, inputs = convolution.weight.shape[:2]
+        weight = (convolution.weight.reshape(-1, 9) @ self.spread).view(outputs, inputs, 4, 4)
+        return conv_transpose2d(x, weight.transpose(0, 1), convolution.bias, stride=2, padding=1)
+
+
 def layer_rules(width: int, kernel_size: int, hidden: int | None) -> list[tuple[bool, str]]:
     """What both networks demand of their numbers."""
     return [
@@ -198,9 +229,17 @@ class Generator(nn.Module):
         spectral_norm: bool,
         hidden: int | None,
         labels: Joined,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        require(*layer_rules(width, kernel_size, hidden))
+        require(
+            *layer_rules(width, kernel_size, hidden),
+            (
+                kernel_size == 4 or upsampling == "transposed",
+                f"kernel_size={kernel_size}: upsampling={upsampling} has 3x3 convolutions; leave "
+                "it at 4, or use upsampling=transposed",
+            ),
+        )
         require_labels(labels, spec)
         self.conditional = labels != "none"
         count = halvings(spec.shape)
@@ -209,6 +248,11 @@ class Generator(nn.Module):
         widths = [width * min(2**i, MOST_WIDTHS) for i in reversed(range(count))]
         joined = {"none": (0, 0), "input": (spec.classes, 0), "every_layer": (spec.classes,) * 2}
         first_classes, later_classes = joined[labels]
+
+        def doubling(inputs: int, outputs: int) -> nn.Module:
+            if upsampling == "nearest":
+                return ResizeConvolution(inputs, outputs, bias=bias)
+            return double(inputs, outputs, kernel_size, bias=bias)
 
         def layer(linear: nn.Module, units: int, classes: int, *, vector: bool) -> Layer:
             scale = normalisation(norm, units, affine=norm_affine, vector=vector)
@@ -234,7 +278,7 @@ class Generator(nn.Module):
         )
         self.images = nn.ModuleList(
             layer(
-                double(wide + later_classes, narrow, kernel_size, bias=bias),
+                doubling(wide + later_classes, narrow),
                 narrow,
                 later_classes,
                 vector=False,
@@ -243,7 +287,7 @@ class Generator(nn.Module):
         )
         self.images.append(
             Layer(
-                double(widths[-1] + later_classes, channels, kernel_size, bias=bias),
+                doubling(widths[-1] + later_classes, channels),
                 nn.Identity(),
                 output_activation(spec.value_range),
                 classes=later_classes,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, instance_norm
+from torch.nn.functional import batch_norm, instance_norm, linear
 from torch.nn.modules.batchnorm import _NormBase
 
-from gan_cli.networks import resnet
+from gan_cli.networks import dcgan, resnet
 
 STEPS = 2**16  # a rate is rounded to a multiple of 1/65536, and the scale follows
 
@@ -63,6 +66,68 @@ class CpuInstanceNorm(nn.Module):
         return f"eps={self.eps}"
 
 
+class HalfProduct(torch.autograd.Function):
+    """x W^T + b in bf16 with gradients in the precision of W and b, as under autocast."""
+
+    @staticmethod
+    def forward(  # noqa: D102
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, half: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, half)
+        ctx.dtype, ctx.has_bias = weight.dtype, bias is not None
+        return linear(x, half, None if bias is None else bias.to(half.dtype))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
+        x, half = ctx.saved_tensors
+        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+        return (
+            gradient @ half if of_x else None,
+            (gradient.t() @ x).to(ctx.dtype) if of_weight else None,
+            gradient.sum(0).to(ctx.dtype) if of_bias and ctx.has_bias else None,
+            None,
+        )
+
+
+class CpuLinear(nn.Module):
+    """nn.Linear that rounds its weight to bf16 once a move, not in each pass.
+
+    Autocast rounds again in every turn, and leaves gradients in an order that takes a slow copy:
+    together a third of an MLP GAN's step.
+    """
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = plain.weight, plain.bias
+        self._half = torch.empty(0, dtype=torch.bfloat16)
+        self._rounded = (0, 0)  # which weight that is: its place and its version
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) -> (..., units); in bf16 where autocast asks for it."""
+        compiling = torch.compiler.is_compiling()
+        if compiling or x.dim() != 2 or not torch.is_autocast_enabled(x.device.type):
+            return linear(x, self.weight, self.bias)
+        half = self.rounded_weight()
+        product: Tensor = HalfProduct.apply(x.to(half.dtype), self.weight, self.bias, half)
+        return product
+
+    def rounded_weight(self) -> Tensor:
+        """The weight in bf16, as it is now."""
+        state = (self.weight.data_ptr(), self.weight._version)
+        if self._rounded != state:
+            if self._half.shape != self.weight.shape:
+                self._half = torch.empty_like(self.weight, dtype=torch.bfloat16)
+            self._half.copy_(self.weight.detach())
+            self._rounded = state
+        return self._half
+
+    def extra_repr(self) -> str:
+        """As nn.Linear shows itself."""
+        units, inputs = self.weight.shape
+        return f"in_features={inputs}, out_features={units}, bias={self.bias is not None}"
+
+
 #: Layers of torch.nn that treat each datum of a batch for itself.
 ROWWISE = (
     *(nn.Identity, nn.Linear, nn.Embedding, nn.Conv2d, nn.ConvTranspose2d, nn.GroupNorm),
@@ -83,15 +148,38 @@ def is_rowwise(network: nn.Module) -> bool:
     )
 
 
-def speed_up(game: nn.Module, device: torch.device) -> None:
+DCGAN = (dcgan.Generator, dcgan.Discriminator)
+RESNET = (resnet.Generator, resnet.Discriminator)
+#: Whether networks' weights shall lie channels-last, in fp32 and in other precisions, by kind of
+#: device: measured on CPUs (docs/performance.md), as PyTorch advises on CUDA.
+CHANNELS_LAST: dict[str, dict[tuple[type[nn.Module], ...], tuple[bool, bool]]] = {
+    "cpu with AMX": {DCGAN: (True, True), RESNET: (True, True)},
+    "cpu": {DCGAN: (True, False), RESNET: (False, False)},
+    "cuda": {DCGAN: (False, True), RESNET: (False, True)},
+}
+
+
+def kind_of(device: torch.device) -> str:
+    """The row of CHANNELS_LAST that a device belongs to."""
+    # PyTorch 2.9 and later tell.
+    capabilities: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    if device.type == "cpu" and capabilities().get("amx_bf16"):
+        return "cpu with AMX"
+    return device.type
+
+
+def speed_up(game: nn.Module, device: torch.device, *, precision: str = "fp32") -> None:
     """Exchange modules of a game for faster ones on `device`, and order weights for it."""
-    if device.type != "cpu":
-        return
-    exchange(game)
+    for networks, choices in CHANNELS_LAST.get(kind_of(device), {}).items():
+        if choices[precision != "fp32"]:
+            for part in game.modules():
+                if isinstance(part, networks):
+                    part.to(memory_format=torch.channels_last)
     for part in game.modules():
-        if isinstance(part, resnet.Generator | resnet.Discriminator):
-            # Weight gradients of wide layers at small batches take a third less time this way.
-            part.to(memory_format=torch.channels_last)
+        if isinstance(part, dcgan.ResizeConvolution):
+            part.folded = True
+    if device.type == "cpu":
+        exchange(game)
 
 
 def exchange(network: nn.Module) -> None:
@@ -101,5 +189,7 @@ def exchange(network: nn.Module) -> None:
             setattr(network, name, CpuInstanceNorm(part.eps).train(part.training))
         elif type(part) is nn.Dropout and not part.inplace and round(part.p * STEPS) < STEPS:
             setattr(network, name, CpuDropout(part.p).train(part.training))
+        elif type(part) is nn.Linear:
+            setattr(network, name, CpuLinear(part))
         else:
             exchange(part)

@@ -1,0 +1,204 @@
+"""What makes training faster computes the same: exactly in float64, and bf16 as autocast does."""
+
+import copy
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan_cli.build import build_session, load_data
+from gan_cli.games.gan import GAN
+from gan_cli.loop import Move, Turn, Watch, one_step
+from gan_cli.networks.dcgan import ResizeConvolution
+from gan_cli.networks.speed import CHANNELS_LAST, CpuLinear, is_rowwise, kind_of, speed_up
+from gan_cli.optimizers import light
+from tests.test_config import composed
+from tests.test_ranks import double
+
+CPU = torch.device("cpu")
+NO_DROPOUT = ("model.discriminator.dropout=0", "model.discriminator.dropout_input=0")
+SMALL = ("data=digits", "data.batch_size=12", "data.image_size=8")
+#: One of each game and network, with what draws random numbers on the way but dropout.
+GAMES = {
+    "vanilla": (*SMALL, *NO_DROPOUT, "regularizer=[gradient_penalty,instance_noise]", "k=2"),
+    "sgd": (*SMALL, *NO_DROPOUT, "optimizer=sgd", "max_grad_norm=0.1", "ema.decay=0.5"),
+    "mlp cgan": (
+        *SMALL, "model=cgan", "model/backbone@model=mlp", "model.generator.dropout=0",
+        "model.discriminator.dropout=0", "accumulate=2",
+    ),
+    "cgan without norm": (*SMALL, "model=cgan", "model.width=4", "model.norm=none"),
+    "dcgan": (
+        *SMALL, "model=dcgan", "model.width=4", "data.image_size=16", "regularizer=diffaugment",
+    ),
+    "nearest": (
+        *SMALL, "model=dcgan", "model.width=4", "data.image_size=16",
+        "model.generator.upsampling=nearest",
+    ),
+    "spectral": (
+        *SMALL, "model=dcgan", "model.width=4", "model.norm=none", "model.spectral_norm=true",
+    ),
+    "cyclegan": (
+        "data=digit_domains", "model=cyclegan", "data.image_size=8", "model.width=4",
+        "model.generator.blocks=1", "model.discriminator.layers=1",
+    ),
+}  # fmt: skip
+
+
+def after_one_step(*overrides: str) -> dict[str, Tensor]:
+    """All gradients and weights after one step in float64."""
+    config = composed(*overrides)
+    session = build_session(config, load_data(config), CPU)
+    session.game.double()
+    turns: dict[Any, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
+    session.batches = map(double, session.batches)  # type: ignore[assignment]
+    move = Move(parts=config["accumulate"], max_grad_norm=config["max_grad_norm"])
+    one_step(session, turns, k=config["k"], move=move, measure=True, watch=Watch(CPU))
+    found = {key: value.detach() for key, value in session.game.named_parameters()}
+    for key, p in session.game.named_parameters():
+        if p.grad is not None:
+            found[f"gradient of {key}"] = p.grad
+    return found
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_what_is_on_by_default_is_exact(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        plain = after_one_step(*GAMES[name], "performance=plain")
+        # As on a CPU for which all layouts pay.
+        monkeypatch.setattr("gan_cli.networks.speed.kind_of", lambda _: "cpu with AMX")
+        fast = after_one_step(*GAMES[name], "performance=auto")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert plain.keys() == fast.keys()
+    for key, value in plain.items():
+        assert (fast[key] - value).abs().max() <= 1e-12 * value.abs().max() + 1e-18, key
+
+
+@pytest.mark.parametrize(
+    ("overrides", "at_once"),
+    [
+        (SMALL, True),
+        (("data=ring", "model.discriminator.fourier_features=8"), True),
+        ((*SMALL, "model=cgan", "model.width=4", "model.norm=layer"), True),
+        (
+            (*SMALL, "model=dcgan", "model.width=4", "data.image_size=16"),
+            False,
+        ),  # normalises by the batch
+        (GAMES["spectral"], False),  # each pass moves an estimate
+        ((*SMALL, "performance=plain"), False),
+    ],
+)
+def test_d_judges_at_once_where_each_datum_counts_for_itself(
+    overrides: tuple[str, ...], at_once: bool
+) -> None:
+    config = composed(*overrides)
+    game = build_session(config, load_data(config), CPU).game
+    assert isinstance(game, GAN)
+    assert game.judges_at_once is at_once
+
+
+def test_a_users_own_network_is_not_taken_for_rowwise() -> None:
+    class Own(nn.Module):
+        """Looks at the whole batch."""
+
+    assert is_rowwise(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    assert not is_rowwise(nn.Sequential(nn.Linear(2, 2), Own()))
+    assert not is_rowwise(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5)])
+def test_folded_resize_convolution_is_exact(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    plain = ResizeConvolution(3, 2, bias=True).double()
+    folded = copy.deepcopy(plain)
+    folded.folded = True
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    results = []
+    for layer in (plain, folded):
+        given = x.clone().requires_grad_()
+        y = layer(given)
+        assert y.shape == (2, 2, 2 * size[0], 2 * size[1])
+        (y * torch.arange(y.numel()).view_as(y)).sum().backward()
+        results.append([y.detach(), given.grad, *(p.grad for p in layer.parameters())])
+    for one, other in zip(*results, strict=True):
+        assert (one - other).abs().max() <= 1e-12 * one.abs().max()
+    assert plain.state_dict().keys() == {"convolution.weight", "convolution.bias"}
+
+
+def test_linear_in_bf16_is_what_autocast_makes_of_it() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4, bias=False))
+    fast = copy.deepcopy(plain)
+    speed_up(fast, CPU)
+    assert isinstance(fast[0], CpuLinear)
+    x = torch.randn(16, 20)
+    for _ in range(2):  # the second time after a change of the weights
+        found = []
+        for network in (plain, fast):
+            given = x.clone().requires_grad_()
+            network.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                y = network(given)
+                y.float().square().mean().backward()
+            assert y.dtype == torch.bfloat16
+            found.append([y.detach(), given.grad, *(p.grad for p in network.parameters())])
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, rtol=2**-7, atol=2**-9)
+        with torch.no_grad():
+            for network in (plain, fast):
+                for p in network.parameters():
+                    p.mul_(-1.5)
+    torch.testing.assert_close(fast(x), plain(x))  # in full precision outside
+
+
+def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
+    def trained(kind: type[torch.optim.Optimizer]) -> tuple[Tensor, dict[str, Any]]:
+        torch.manual_seed(0)
+        weight = nn.Parameter(torch.randn(5))
+        optimizer = kind([weight], lr=0.1)  # type: ignore[call-arg]
+        for _ in range(3):
+            optimizer.zero_grad()
+            weight.square().sum().backward()
+            optimizer.step()
+            again = kind([weight], lr=0.1)  # type: ignore[call-arg]
+            again.load_state_dict(optimizer.state_dict())
+            optimizer = again
+        return weight.detach(), optimizer.state_dict()
+
+    for kind in (torch.optim.Adam, torch.optim.SGD, torch.optim.RMSprop):
+        (own, own_state), (theirs, their_state) = trained(light(kind)), trained(kind)
+        assert torch.equal(own, theirs)
+        assert own_state["param_groups"] == their_state["param_groups"]
+        assert own_state["state"].keys() == their_state["state"].keys()
+    code = """
+import sys, torch
+from gan_cli.optimizers import light
+w = torch.nn.Parameter(torch.ones(2))
+o = light(torch.optim.Adam)([w], fused=True)
+w.sum().backward(); o.step(); o.zero_grad(); o.load_state_dict(o.state_dict())
+print([m for m in sys.modules if m.startswith("torch._dynamo")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_layouts_are_chosen_by_device_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"cpu", "cpu with AMX", "cuda"} == CHANNELS_LAST.keys()
+    assert kind_of(torch.device("cuda")) == "cuda"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    assert kind_of(CPU) == "cpu"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    assert kind_of(CPU) == "cpu with AMX"
+    monkeypatch.undo()
+    config = composed("model=dcgan", "model.width=4", "data.image_size=16", "precision=bf16")
+    for kind, is_last in (("cpu", False), ("cpu with AMX", True)):
+        monkeypatch.setattr("gan_cli.networks.speed.kind_of", lambda _, kind=kind: kind)
+        game = build_session(config, load_data(config), CPU).game
+        weights = [p for p in game.parameters() if p.dim() == 4 and min(p.shape[:2]) > 1]
+        assert weights
+        for weight in weights:
+            assert weight.is_contiguous(memory_format=torch.channels_last) is is_last
