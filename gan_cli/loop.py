@@ -79,6 +79,20 @@ class Turn(nn.Module):
         #: This turn, with gradients exchanged between processes; in a list, or it would be a
         #: part of itself.
         self._joint: list[DistributedDataParallel] = []
+        self._in_graphs = False
+
+    def compile_for(self, device: torch.device, *, parts: int) -> None:
+        """Compile the move; on CUDA it is replayed as graphs, which spares most launches.
+
+        What cannot be compiled runs as it is, with a warning from PyTorch.
+
+        Args:
+            device: where the game is played.
+            parts: of a batch; with several, one would write over what the game keeps of another.
+        """
+        torch._dynamo.config.suppress_errors = True
+        self._in_graphs = device.type == "cuda" and parts == 1
+        self.compile(mode="reduce-overhead" if self._in_graphs else "default")
 
     def join(self, ranks: Ranks) -> None:
         """Let backward leave the mean of all processes' gradients.
@@ -103,14 +117,15 @@ class Turn(nn.Module):
 
     def play(self, part: Batch | PairBatch, *, is_last: bool) -> tuple[Tensor, Scalars]:
         """The loss of one part of the batch; only behind the last one are gradients exchanged."""
-        result: tuple[Tensor, Scalars]
-        if not self._joint:
-            result = self(part)
-            return result
-        (joint,) = self._joint
-        joint.require_backward_grad_sync = is_last
-        result = joint(part)
-        return result
+        if self._in_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+        for joint in self._joint:
+            joint.require_backward_grad_sync = is_last
+        play: nn.Module = self._joint[0] if self._joint else self
+        loss, scalars = play(part)
+        if self._in_graphs:  # the next replay writes where this one's results lie
+            scalars = {key: value.clone() for key, value in scalars.items()}
+        return loss, scalars
 
     def forward(self, batch: Batch | PairBatch) -> tuple[Tensor, Scalars]:
         """The mover's loss and its scalars."""

@@ -555,7 +555,7 @@ def train_session(
     turns: dict[Player, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
     for turn in turns.values():
         if config["compile"]:
-            turn.compile()
+            turn.compile_for(session.device, parts=config["accumulate"])
         turn.join(session.game.ranks)
     return train(
         session,

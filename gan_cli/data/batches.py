@@ -146,12 +146,18 @@ class MemoryBatches(Batches):
         """Gather, then crop and flip."""
         parts = self.parts(number)
         rows = joined([part.rows for part in parts])
-        values = self.values.index_select(0, rows).to(self.device)
+        values = self.bring(self.values.index_select(0, rows))
         if self.dataset.augment is not None:
             draws = joined([part.draws for part in parts if part.draws is not None])
             values = self.dataset.augment.apply(values, draws)
         labels = None if self.labels is None else self.labels.index_select(0, rows)
-        return values, None if labels is None else labels.to(self.device)
+        return values, None if labels is None else self.bring(labels)
+
+    def bring(self, gathered: Tensor) -> Tensor:
+        """To the device; if the data set has no room there, while it computes."""
+        if gathered.device.type == "cpu" and self.device.type == "cuda":
+            gathered = gathered.pin_memory()
+        return gathered.to(self.device, non_blocking=True)
 
 
 class StreamedBatches(Batches):

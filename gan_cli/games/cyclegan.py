@@ -219,6 +219,12 @@ class CycleGAN(Game[PairBatch]):
             real = self.judge(domain, real_x)
         return self.loss.g(fake, real)
 
+    def after_move(self, player: str) -> Scalars:
+        """Keep G's fakes, which a graph's next replay would write over."""
+        if player == "g":
+            self._made = [(a.clone(), b.clone()) for a, b in self._made]
+        return super().after_move(player)
+
     def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:
         """Start the pools' streams too."""
         super().seed_noise(seed, *purpose, device=device)
