@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_cli.networks.lasting import LastingDropout, keys_of
 from gan_cli.networks.mlp import Activation, Discriminator, FourierFeatures, Generator, Maxout
 from gan_cli.networks.speed import CpuDropout, CpuInstanceNorm, speed_up
 from gan_cli.spec import DataSpec
@@ -211,3 +212,40 @@ def test_fourier_features_let_a_perceptron_follow_fast_functions() -> None:
 def test_fourier_features_that_make_no_sense(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         discriminator(DataSpec((2,), None), **changes)
+
+
+def test_lasting_dropout_is_noise_of_its_own_and_a_function_of_z() -> None:
+    torch.manual_seed(0)
+    spec = DataSpec((2000,), None)
+    g = generator(3, spec, hidden=[2000, 2000], dropout=0.3, dropout_in_sampling=True).eval()
+    z = torch.randn(40, 3)
+    x = g(z)
+    torch.testing.assert_close(g(z[:7]), x[:7])  # whatever else is drawn with them
+    torch.testing.assert_close(g(z.flip(0)).flip(0), x)
+    layers = [part for part in g.modules() if isinstance(part, LastingDropout)]
+    ones = torch.ones(40, 2000)
+    masks = [layer(ones) for layer in layers]
+    assert len(masks) == 2
+    for mask in masks:
+        assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
+        assert (mask > 0).double().mean().item() == pytest.approx(0.7, abs=0.01)
+        kept = (mask > 0).double()
+        rows = torch.corrcoef(kept) - torch.eye(40)  # samples, and then units, are independent
+        assert rows.abs().max() < 0.12
+        neighbours = torch.stack([kept[:, :-1].flatten(), kept[:, 1:].flatten()])
+        assert torch.corrcoef(neighbours)[0, 1].abs() < 0.02
+    assert torch.corrcoef(torch.stack([m.flatten() for m in masks]))[0, 1].abs() < 0.02
+    with pytest.raises(ValueError, match="dropout_in_sampling=true: there is no dropout"):
+        generator(3, spec, dropout_in_sampling=True)
+
+
+def test_lasting_dropout_trains_as_dropout() -> None:
+    layer = LastingDropout(0.5, layer=0)
+    x = torch.ones(1000, 10)
+    assert not torch.equal(layer(x), layer(x))
+    speed_up(layer, torch.device("cpu"))
+    assert isinstance(layer.dropout, CpuDropout)
+    assert layer(x).mean().item() == pytest.approx(1.0, abs=0.1)
+    layer.eval()
+    layer.keys = keys_of(torch.randn(1000, 3))
+    assert layer(x).mean().item() == pytest.approx(1.0, abs=0.05)

@@ -13,6 +13,7 @@ from torch.nn.functional import one_hot
 
 from gan_cli.errors import require
 from gan_cli.networks.dcgan import require_labels
+from gan_cli.networks.lasting import give_keys, let_last
 from gan_cli.networks.mlp import Activation, hidden_layers, initialise, output_activation
 from gan_cli.spec import DataSpec
 
@@ -77,6 +78,7 @@ class Generator(nn.Module):
         maxout_pieces: int | None,
         joint_maxout_pieces: int | None,
         dropout: float,
+        dropout_in_sampling: bool = False,
         init_range: float | None,
     ) -> None:
         super().__init__()
@@ -95,10 +97,15 @@ class Generator(nn.Module):
         )
         self.output = output_activation(spec.value_range)
         self.shape = spec.shape
+        self.dropout_in_sampling = dropout_in_sampling
+        if dropout_in_sampling:
+            let_last(self.joint)
         initialise(self, init_range)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) and (n,) -> (n, *shape), in the data's range."""
+        if self.dropout_in_sampling:
+            give_keys(self.joint, z)
         x: Tensor = self.output(self.joint(z, labels))
         return x.view(-1, *self.shape)
 

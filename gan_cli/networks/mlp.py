@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.errors import require
+from gan_cli.networks.lasting import give_keys, let_last
 from gan_cli.spec import DataSpec
 
 Activation = Literal["relu", "leaky_relu", "maxout", "tanh", "silu"]
@@ -152,6 +153,7 @@ class Generator(nn.Module):
         activation: Activation,
         maxout_pieces: int | None,
         dropout: float,
+        dropout_in_sampling: bool = False,
         fourier_features: int = 0,
         fourier_scale: float = 1.0,
         init_range: float | None,
@@ -178,6 +180,9 @@ class Generator(nn.Module):
             *first, *layers, nn.Linear(last, spec.size), output_activation(spec.value_range)
         )
         self.shape, self.value_range = spec.shape, spec.value_range
+        self.dropout_in_sampling = dropout_in_sampling
+        if dropout_in_sampling:
+            let_last(self.layers)
         #: The output bias shall be set from the data's mean before training.
         self.from_marginals = output_bias == "marginals"
         initialise(self, init_range)
@@ -205,6 +210,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """(n, noise_dim) -> (n, *shape), in the data's range. Labels are ignored."""
+        if self.dropout_in_sampling:
+            give_keys(self.layers, z)
         x: Tensor = self.layers(z)
         return x.view(-1, *self.shape)
 

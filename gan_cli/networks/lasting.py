@@ -1,0 +1,82 @@
+"""Dropout that stays on when samples are drawn, where it is part of G's noise.
+
+Isola et al. 2017, section 3.2, take it for all the noise there is. A generator that was trained
+with dropout may have learned to vary by it and to ignore z; without it, its samples are all alike.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # an odd number whose multiples spread over 64 bits
+
+
+class LastingDropout(nn.Module):
+    """Dropout; in evaluation mode each mask is a function of the sample's key alone.
+
+    So equal z give equal samples, whatever else is drawn with them and on every device.
+    """
+
+    def __init__(self, p: float, *, layer: int) -> None:
+        """Drop each unit with probability p; `layer` tells this mask from other layers'."""
+        super().__init__()
+        self.dropout = nn.Dropout(p)
+        self.layer = layer
+        self.keys = torch.zeros(0, dtype=torch.int64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, units) -> (n, units)."""
+        if self.training:
+            y: Tensor = self.dropout(x)
+            return y
+        p = self.dropout.p
+        units = torch.arange(x.shape[1], device=x.device)
+        bits = mixed(mixed(self.keys + self.layer)[:, None] + units * GOLDEN)
+        kept = (bits & (2**24 - 1)) >= p * 2**24
+        masked: Tensor = x * kept.to(x.dtype) / (1.0 - p)
+        return masked
+
+
+def mixed(bits: Tensor) -> Tensor:
+    """64 bits, each of which depends on all given ones (Steele et al. 2014, SplitMix64)."""
+
+    def shifted(x: Tensor, by: int) -> Tensor:
+        return (x >> by) & (2 ** (64 - by) - 1)  # PyTorch's shift repeats the sign
+
+    bits = bits + GOLDEN
+    bits = (bits ^ shifted(bits, 30)) * (0xBF58476D1CE4E5B9 - 2**64)
+    bits = (bits ^ shifted(bits, 27)) * (0x94D049BB133111EB - 2**64)
+    return bits ^ shifted(bits, 31)
+
+
+def keys_of(z: Tensor) -> Tensor:
+    """One number for each z, int64 (n,), a function of all its bits, (n, dim)."""
+    bits = z.detach().to(torch.float32).contiguous().view(torch.int32).to(torch.int64)
+    places = torch.arange(z.shape[1], device=z.device)
+    return mixed(bits + mixed(places)).sum(dim=1)
+
+
+def let_last(network: nn.Module) -> None:
+    """Put lasting dropout where a network has dropout.
+
+    Raises:
+        ValueError: it has none.
+    """
+    layers = [name for name, part in network.named_modules() if type(part) is nn.Dropout]
+    if not layers:
+        raise ValueError("dropout_in_sampling=true: there is no dropout. Set dropout above 0")
+    for number, name in enumerate(layers):
+        dropout = network.get_submodule(name)
+        assert isinstance(dropout, nn.Dropout)
+        network.set_submodule(name, LastingDropout(dropout.p, layer=number))
+
+
+def give_keys(network: nn.Module, z: Tensor) -> None:
+    """Tell lasting dropout which samples are drawn next."""
+    if network.training:
+        return
+    keys = keys_of(z)
+    for part in network.modules():
+        if isinstance(part, LastingDropout):
+            part.keys = keys
