@@ -27,27 +27,28 @@ class LastingDropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, units) -> (n, units)."""
+        y: Tensor
         if self.training:
-            y: Tensor = self.dropout(x)
+            y = self.dropout(x)
             return y
         p = self.dropout.p
         units = torch.arange(x.shape[1], device=x.device)
         bits = mixed(mixed(self.keys + self.layer)[:, None] + units * GOLDEN)
         kept = (bits & (2**24 - 1)) >= p * 2**24
-        masked: Tensor = x * kept.to(x.dtype) / (1.0 - p)
-        return masked
+        y = x * kept.to(x.dtype) / (1.0 - p)
+        return y
 
 
 def mixed(bits: Tensor) -> Tensor:
     """64 bits, each of which depends on all given ones (Steele et al. 2014, SplitMix64)."""
 
-    def shifted(x: Tensor, by: int) -> Tensor:
-        return (x >> by) & (2 ** (64 - by) - 1)  # PyTorch's shift repeats the sign
+    def with_shifted(x: Tensor, by: int) -> Tensor:
+        shifted = (x >> by) & (2 ** (64 - by) - 1)  # PyTorch's shift repeats the sign
+        return torch.bitwise_xor(x, shifted)
 
-    bits = bits + GOLDEN
-    bits = (bits ^ shifted(bits, 30)) * (0xBF58476D1CE4E5B9 - 2**64)
-    bits = (bits ^ shifted(bits, 27)) * (0x94D049BB133111EB - 2**64)
-    return bits ^ shifted(bits, 31)
+    bits = with_shifted(bits + GOLDEN, 30) * (0xBF58476D1CE4E5B9 - 2**64)
+    bits = with_shifted(bits, 27) * (0x94D049BB133111EB - 2**64)
+    return with_shifted(bits, 31)
 
 
 def keys_of(z: Tensor) -> Tensor:
