@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -17,7 +17,9 @@ class UnusableImageError(Exception):
     """A file that cannot be used as an image; says why."""
 
 
-def decode(path: Path, *, channels: int, height: int, width: int, resize: Resize) -> np.ndarray:
+def decode(
+    path: Path | BinaryIO, *, channels: int, height: int, width: int, resize: Resize
+) -> np.ndarray:
     """Read an image as uint8 (channels, height, width).
 
     Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3);
@@ -25,7 +27,7 @@ def decode(path: Path, *, channels: int, height: int, width: int, resize: Resize
     applied.
 
     Args:
-        path: the file.
+        path: the file, or its bytes as a file in memory.
         channels: 1 or 3.
         height: of the result.
         width: of the result.
@@ -40,7 +42,7 @@ def decode(path: Path, *, channels: int, height: int, width: int, resize: Resize
     return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
 
 
-def open_image(path: Path) -> Image.Image:
+def open_image(path: Path | BinaryIO) -> Image.Image:
     """Read an image file of any kind as 8 bits: mode L, LA, RGB or RGBA, the right way up.
 
     Raises:

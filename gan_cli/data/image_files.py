@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -57,8 +57,8 @@ class Shape:
     load_width: int
     resize: Resize
 
-    def read(self, path: Path) -> np.ndarray:
-        """Decode one file, uint8 (C, H, W).
+    def read(self, path: Path | BinaryIO) -> np.ndarray:
+        """Decode one file, or its bytes as a file in memory, uint8 (C, H, W).
 
         Raises:
             UnusableImageError: it cannot be used.

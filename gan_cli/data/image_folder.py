@@ -10,20 +10,19 @@ from typing import Literal
 
 import torch
 
-from gan_cli.data.augment import Augment
 from gan_cli.data.base import Dataset, DataSource, FileImages, Progress
 from gan_cli.data.decode import Resize
+from gan_cli.data.framing import Framing
 from gan_cli.data.image_files import (
     TREE_EXPECTED,
     Listing,
-    Shape,
     describe_bad,
     list_files,
     open_cache,
     tree_found,
     try_read,
 )
-from gan_cli.data.images import image_spec, sides
+from gan_cli.data.images import image_spec
 from gan_cli.errors import UserError, require
 from gan_cli.spec import DataSpec
 
@@ -49,29 +48,15 @@ class ImageFolder(DataSource):
         workers: int | None,
         pixel_range: Sequence[float],
     ) -> None:
-        height, width = sides("image_size", image_size)
-        load_height, load_width = sides("load_size", image_size if load_size is None else load_size)
+        framing = Framing(channels, image_size, load_size, resize, crop, flip)
         require(
             (bool(root), "root='': give the folder of images"),
-            (channels in (1, 3), f"channels={channels}: 1 (gray) or 3 (RGB)"),
             (workers is None or workers >= 0, f"workers={workers}: must be 0 or more, or null"),
-            (
-                load_height >= height and load_width >= width,
-                f"load_size={load_size}: must not be smaller than image_size={image_size}",
-            ),
-            (
-                crop == "center" or (load_height, load_width) != (height, width),
-                f"crop=random: needs a load_size larger than image_size={image_size} to crop from",
-            ),
+            *framing.rules(),
         )
-        self._pixels = image_spec(channels, (height, width), pixel_range, classes=0)
+        self._pixels = image_spec(channels, framing.size, pixel_range, classes=0)
         self.root, self.cache, self.workers = Path(root).expanduser(), cache, workers
-        self.shape = Shape(channels, height, width, load_height, load_width, resize)
-        self.augment = None
-        if crop == "random" or flip:
-            self.augment = Augment(height, width, flip=flip)
-        if crop == "random":  # the cut is made anew in every epoch
-            self.shape = Shape(channels, load_height, load_width, load_height, load_width, resize)
+        self.shape, self.augment = framing.shape, framing.augment
 
     @cached_property
     def listing(self) -> Listing:
