@@ -238,7 +238,7 @@ def load_data(
     source = cast("DataSource", make(config, "data"))
     dataset = source.load(seed=config["seed"], progress=progress)
     held_out = config["data"]["validation"]
-    if isinstance(dataset, PairDataset):
+    if not isinstance(dataset, Dataset):
         return dataset  # nothing can be held out; `check` says so
     if part == "train" and not held_out:
         return dataset

@@ -28,6 +28,7 @@ from gan_cli.build import (
     wanted,
 )
 from gan_cli.config import DIRECTIONS
+from gan_cli.data.base import DataSource
 from gan_cli.device import resolve_device
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.games.base import Roles
@@ -84,6 +85,8 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = (), world: in
         networks = check_networks(config, made, problems)
     if {"loss", "data"} <= made.keys():
         check_game(config, made, networks, problems)
+    if "data" in made:
+        check_data(config, made["data"], world, problems)
     if "optimizer" in made:
         check_optimizer(config, problems)
     if problems:
@@ -334,6 +337,25 @@ def check_game(
             problems.extend(prefix("model", error).splitlines())
         except (RuntimeError, OverflowError) as error:
             problems.append(f"model: too large to be built ({str(error).splitlines()[0]})")
+
+
+def check_data(config: Node, source: DataSource, world: int, problems: list[str]) -> None:
+    """What cannot be had of data that are read one after the other, or by so many processes."""
+    if problem := source.sharing_problem(world):
+        problems.append(problem)
+    if not source.streams:
+        return
+    name, held_out = config["data"]["name"], config["data"]["validation"]
+    if held_out:
+        problems.append(
+            f"data.validation={held_out}: data={name} reads its shards one after the other, and "
+            "holds no image out. Set it to 0, and leave whole shards out of data.shards instead"
+        )
+    if config["model"]["generator"].get("output_bias") == "marginals":
+        problems.append(
+            f"model.generator.output_bias=marginals: needs the mean of all images, and data={name} "
+            "reads them one after the other. Use default"
+        )
 
 
 def check_optimizer(config: Node, problems: list[str]) -> None:

@@ -16,7 +16,7 @@ from gan_cli.check import metrics_problems
 from gan_cli.cli import is_out_of_memory
 from gan_cli.device import device_problems, resolve_device
 from gan_cli.errors import GanTrainError, UserError, list_problems
-from gan_cli.evaluation.reference import Reference
+from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Found, Subject
 from gan_cli.files import replacing
@@ -43,9 +43,14 @@ def run(config: dict[str, Any]) -> int:
     file = place_for(config["out"], folder_of(model))
     trained_on = {**model.config, "data": {**model.config["data"], **given_places(config, model)}}
     progress = LoadingBar()
+    loaded = load_data(trained_on, progress=progress)
+    dataset = at_hand(loaded, config["n"], progress)
+    if dataset is not loaded:
+        for note in dataset.notes:
+            terminal.say(f"note: {note}")
     reference = Reference(
         trained_on,
-        load_data(trained_on, progress=progress),
+        dataset,
         device=resolve_device(config["device"]),
         inception=config["inception"],
         progress=progress,

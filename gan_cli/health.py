@@ -164,7 +164,7 @@ RULES = (
         ("system/data_wait",),
         5,
         data_stall,
-        "a larger data.workers, or data.cache=true to decode once",
+        "a larger data.workers, or, for folders of images, data.cache=true to decode once",
     ),
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from gan_cli import environment
 from gan_cli.build import foreign_targets
 from gan_cli.config import RESUMABLE
-from gan_cli.data.base import AnyDataset
+from gan_cli.data.base import AnyDataset, ShardDataset
 from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.loop import Reason, Session
 from gan_cli.resume import PLACE, STARTING, Config, Start, flatten
@@ -37,9 +37,10 @@ def introduction(
     if now["processes"] != "1":
         where = f"{now['processes']} processes of {where}"
     lines = [
-        f"{config['model']['name']} on {config['data']['name']}: {len(dataset):,} data of "
+        f"{config['model']['name']} on {config['data']['name']}: {amount(dataset)} of "
         f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, "
-        f"{config['steps']} steps on {now['device']} ({where}) in {directory}"
+        f"{config['steps']} steps{epochs(config, dataset)} on {now['device']} ({where}) "
+        f"in {directory}"
     ]
     if start.state is not None:
         lines.append(f"resumed at step {session.step}")
@@ -48,6 +49,32 @@ def introduction(
             for change in environment.changes(start.state["environment"], now)
         ]
     return lines
+
+
+def amount(dataset: AnyDataset) -> str:
+    """How many data there are, or at least how many shards."""
+    if not isinstance(dataset, ShardDataset):
+        return f"{len(dataset):,} data"
+    counted = f" with {dataset.images:,} images" if dataset.images else ""
+    shards = len(dataset.shards.names)
+    return f"{shards:,} shard{'s' if shards > 1 else ''}{counted}"
+
+
+def epochs(config: Config, dataset: AnyDataset) -> str:
+    """How often the run sees each of a counted number of images in shards."""
+    if not isinstance(dataset, ShardDataset) or dataset.images is None:
+        return ""
+    drawn = config["steps"] * config["k"] * config["data"]["batch_size"]
+    return f" ({drawn / dataset.images:.3g} epochs)"
+
+
+def repetition(config: Config, dataset: AnyDataset) -> list[str]:
+    """A note if there are fewer data than a batch holds."""
+    there = dataset.images if isinstance(dataset, ShardDataset) else len(dataset)
+    if there is None or config["data"]["batch_size"] <= there:
+        return []
+    times = config["data"]["batch_size"] / there
+    return [f"each batch holds every datum about {times:.1f} times: data are fewer than m."]
 
 
 def ending(
@@ -128,7 +155,7 @@ def summary(config: Config, session: Session, dataset: AnyDataset, notes: Sequen
     lines = [f"note: {note}" for note in notes]
     lines += [
         str(game),
-        f"data: {len(dataset):,} of {spec.text}",
+        f"{amount(dataset)} of {spec.text}",
         *(
             f"  range {domain.value_range or 'unbounded'}, {domain.classes} classes"
             for domain in ([spec] if isinstance(spec, DataSpec) else [spec.a, spec.b])

@@ -38,6 +38,13 @@ class DataSpec:
         low, high = self.value_range
         return x * (high - low) + low
 
+    def from_bytes(self, values: Tensor) -> Tensor:
+        """uint8 0..255 -> float32 in the data's range; points as they are."""
+        if self.value_range is None:
+            return values
+        low, high = self.value_range
+        return values.float().mul_((high - low) / 255.0).add_(low)
+
     def name_of(self, label: int) -> str:
         """The name of a label, or its number."""
         return self.class_names[label] if self.class_names else str(label)

@@ -16,7 +16,7 @@ from gan_cli import checkpoint, environment, report, resume, rundir
 from gan_cli.build import build_session, foreign_targets, load_data
 from gan_cli.check import check
 from gan_cli.cli import is_out_of_memory
-from gan_cli.data.base import AnyDataset, Dataset
+from gan_cli.data.base import AnyDataset, Dataset, PairDataset, ShardDataset
 from gan_cli.device import resolve_device
 from gan_cli.errors import DivergedError, GanTrainError, UserError
 from gan_cli.evaluation.registry import Evaluation, evaluation_of
@@ -82,7 +82,7 @@ class Recorder:
         self._in_hparams = False
         #: Real data to hold generated ones against: points are plotted, images compared.
         self.real = torch.empty(0)
-        if isinstance(dataset, Dataset):
+        if not isinstance(dataset, PairDataset):
             points = not dataset.spec.is_image
             self.real = dataset.first(REFERENCE_POINTS if points else REFERENCE_IMAGES)
 
@@ -175,7 +175,7 @@ class Recorder:
     def diversities(self, preview: Preview) -> dict[str, float]:
         """Mean pairwise distance of generated and of real data, and the modes they reach."""
         sets = {f"_{domain}": pair for domain, pair in preview.translations.items()}
-        if isinstance(self.dataset, Dataset):
+        if not isinstance(self.dataset, PairDataset):
             sets[""] = preview.samples.float().cpu(), self.real
         found = {}
         for suffix, (fake, real) in sets.items():
@@ -349,6 +349,8 @@ def run(config: Config, given: list[str]) -> int:
             if not ranks.is_first:
                 return follow(start.config, session)
             evaluation = evaluation_of(start.config, session.game, dataset, LoadingBar())
+            if evaluation is not None and isinstance(dataset, ShardDataset):
+                start.messages += evaluation.reference.dataset.notes
             if config["dry_run"]:
                 Terminal().say(report.summary(start.config, session, dataset, start.messages))
                 return 0
@@ -442,6 +444,7 @@ def take_up(start: Start, session: Session) -> None:
     if start.state is not None:
         try:
             session.load_state_dict(start.state["session"])
+            start.messages += session.batches.resume_notes
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise UserError(
@@ -502,13 +505,8 @@ def train_in_directory(
     recorder = Recorder(log, session, dataset, config, now, evaluation)
     for line in report.introduction(start, session, dataset, now, directory):
         log.say(line)
-    for note in start.messages:
+    for note in start.messages + report.repetition(config, dataset):
         log.say(f"note: {note}")
-    if config["data"]["batch_size"] > len(dataset):
-        times = config["data"]["batch_size"] / len(dataset)
-        log.say(
-            f"note: each batch holds every datum about {times:.1f} times: data are fewer than m."
-        )
     log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
     try:
         code = train_and_report(config, recorder)

@@ -35,6 +35,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_passes_check(group: str, option: str) -> None:
     needed = [f"data.root={PICTURES}"] if option in ("image_folder", "dcgan64") else []
+    needed += ["data.shards=faces.tar"] if option == "webdataset" else []
     if group == "data" and composed(f"data={option}")["data"]["kind"] == "pairs":
         needed = ["model=cyclegan"]
     check(composed(f"{group}={option}", *needed), trusted=True)

@@ -7,6 +7,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from gan_cli.data.augment import Augment
 from gan_cli.data.decode import UnusableImageError
+from gan_cli.data.shards import Shards
 from gan_cli.density import GaussianMixture
 from gan_cli.errors import UserError
 from gan_cli.seeding import generator_for
@@ -22,6 +24,8 @@ from gan_cli.spec import AnySpec, DataSpec, PairSpec
 
 #: Called with (what, done, total) while something takes long.
 Progress = Callable[[str, int, int], None]
+AHEAD = 4  # batches that each decoding process prepares ahead
+READ = 100  # images read between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,7 @@ class Dataset:
 
     def to_range(self, values: Tensor) -> Tensor:
         """uint8 0..255 -> float32 in the data's range; points as they are."""
-        if self.spec.value_range is None:
-            return values
-        low, high = self.spec.value_range
-        return values.float().mul_((high - low) / 255.0).add_(low)
+        return self.spec.from_bytes(values)
 
     def mean(self, *, chunk: int = 4096) -> Tensor:
         """Mean of all data in the data's range, float32 of one datum's shape.
@@ -214,7 +215,57 @@ class PairDataset:
         return f"{self.a.fingerprint()}-{self.b.fingerprint()}"
 
 
-AnyDataset = Dataset | PairDataset
+@dataclass(frozen=True)
+class ShardDataset:
+    """Images that come out of shards one after the other, and cannot be gone back to.
+
+    Attributes:
+        shards: what is read, and how.
+        spec: shape, range and classes as networks see them.
+        augment: what is done to each image anew each time.
+        images: how many there are; None: nobody has counted them.
+        identity: fingerprint.
+        notes: what the user should know of how the data were loaded.
+    """
+
+    shards: Shards
+    spec: DataSpec
+    augment: Augment | None
+    images: int | None
+    identity: str
+    notes: tuple[str, ...] = ()
+
+    def head(self, n: int, *, progress: Progress = lambda *_: None) -> Dataset:
+        """The first n images that can be used (fewer if there are fewer), in memory, unaugmented.
+
+        Raises:
+            UserError: there are none.
+        """
+        values, labels = [], []
+        for pixels, label in islice(self.shards.images(), n):
+            values.append(torch.from_numpy(pixels))
+            labels.append(label)
+            if len(values) % READ == 0:
+                progress("reading images", len(values), n)
+        if not values:
+            raise UserError(f"data.shards: no usable image in {len(self.shards.names)} shards.")
+        progress("reading images", n, n)
+        return Dataset(
+            torch.stack(values), torch.tensor(labels) if self.shards.classes else None, self.spec
+        )
+
+    def first(self, n: int) -> Tensor:
+        """The first n images (fewer if there are fewer) in the data's range, unaugmented."""
+        return self.head(n).first(n)
+
+    def fingerprint(self) -> str:
+        """Hash of the shards' names and sizes, to notice data that changed."""
+        return self.identity
+
+
+#: Data that can be counted and chosen from.
+FiniteDataset = Dataset | PairDataset
+AnyDataset = FiniteDataset | ShardDataset
 
 
 class DataSource(ABC):
@@ -222,6 +273,8 @@ class DataSource(ABC):
 
     #: The data lie in an order that a held-out part must not follow (class by class, say).
     ordered = False
+    #: The data come one after the other, and cannot be gone back to.
+    streams = False
 
     @property
     @abstractmethod
@@ -239,6 +292,10 @@ class DataSource(ABC):
         Raises:
             gan_cli.errors.UserError: files are missing or damaged; says which, and what to do.
         """
+
+    def sharing_problem(self, world: int) -> str | None:  # noqa: ARG002
+        """Why so many processes cannot share these data, and what would work; None: they can."""
+        return None
 
     def load_test(self, *, seed: int, progress: Progress) -> AnyDataset | None:  # noqa: ARG002
         """The published test split, or whatever else training never sees; None: there is none.

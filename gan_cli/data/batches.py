@@ -18,14 +18,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from gan_cli.data.base import AnyDataset, Dataset, FileImages, PairDataset
+from gan_cli.data.base import (
+    AHEAD,
+    AnyDataset,
+    Dataset,
+    FileImages,
+    PairDataset,
+    ShardDataset,
+)
 from gan_cli.data.decode import UnusableImageError
+from gan_cli.data.shard_batches import ShardBatches
 from gan_cli.ranks import ALONE, Ranks
 from gan_cli.seeding import derive_seed, generator_for
 from gan_cli.spec import Batch, PairBatch
 
 ROOM = 0.25  # share of the accelerator's free memory that a data set may take
-AHEAD = 4  # batches that each decoding process prepares ahead
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class Part:
 
 class Batches(ABC, Iterator[Batch]):
     """Endless iterator over batches; its state is the number of the next one."""
+
+    #: What going on from a state left out.
+    resume_notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -242,6 +252,8 @@ class Decoder(TorchDataset[tuple[np.ndarray, int]]):
 class PairBatches(Iterator[PairBatch]):
     """Batches of two domains, each with epochs and an order of its own."""
 
+    resume_notes: tuple[str, ...] = ()
+
     def __init__(self, a: Batches, b: Batches) -> None:
         self.a, self.b = a, b
         self.batch_size = a.batch_size
@@ -265,7 +277,7 @@ class PairBatches(Iterator[PairBatch]):
         self.b.load_state_dict(state["b"])
 
 
-AnyBatches = Batches | PairBatches
+AnyBatches = Batches | PairBatches | ShardBatches
 
 
 def make_batches(
@@ -291,6 +303,8 @@ def make_batches(
         assert isinstance(a, Batches)
         assert isinstance(b, Batches)
         return PairBatches(a, b)
+    if isinstance(dataset, ShardDataset):
+        return ShardBatches(dataset, batch_size, seed=seed, device=device, ranks=ranks)
     kind = StreamedBatches if isinstance(dataset.values, FileImages) else MemoryBatches
     return kind(dataset, batch_size, seed=seed, device=device, ranks=ranks)
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from gan_cli.build import Node, load_data, load_test_data
-from gan_cli.data.base import AnyDataset, Dataset, PairDataset, Progress
+from gan_cli.data.base import (
+    AnyDataset,
+    Dataset,
+    FiniteDataset,
+    PairDataset,
+    Progress,
+    ShardDataset,
+)
 from gan_cli.evaluation.cache import cached, identity
 from gan_cli.evaluation.encoders import Classifier, Encoder, Inception, classifier_of
 from gan_cli.seeding import generator_for
@@ -68,13 +76,26 @@ def unit(dataset: Dataset, places: Tensor) -> tuple[Tensor, Tensor | None]:
     return x, torch.cat(labels) if labels else None
 
 
+def at_hand(dataset: AnyDataset, n: int, progress: Progress) -> FiniteDataset:
+    """Data that can be chosen from: those given, or of shards the first n images, which it notes.
+
+    Raises:
+        UserError: the shards have no usable image.
+    """
+    if not isinstance(dataset, ShardDataset):
+        return dataset
+    head = dataset.head(n, progress=progress)
+    note = f"evaluations hold samples against the first {len(head):,} images of the shards."
+    return replace(head, notes=(note,))
+
+
 class Reference:
     """All real data of a run, read once for all its evaluations."""
 
     def __init__(
         self,
         config: Node,
-        dataset: AnyDataset,
+        dataset: FiniteDataset,
         *,
         device: torch.device,
         inception: str | None,
@@ -93,9 +114,11 @@ class Reference:
         self.inception_weights, self.progress = inception, progress
 
     @cached_property
-    def test(self) -> AnyDataset | None:
+    def test(self) -> FiniteDataset | None:
         """Data that training never sees; None: there are none."""
-        return load_test_data(self.config, progress=self.progress)
+        found = load_test_data(self.config, progress=self.progress)
+        assert not isinstance(found, ShardDataset), "shards are for training alone"
+        return found
 
     @property
     def test_is_held_out(self) -> bool:

@@ -29,7 +29,7 @@ from gan_cli.evaluation.measures import (
     measure_translation,
     prdc,
 )
-from gan_cli.evaluation.reference import Reference
+from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.subject import Found, Subject
 from gan_cli.evaluation.suited import (
     Unsuited,
@@ -241,7 +241,11 @@ def evaluation_of(
         return None
     device = next(game.generators.parameters()).device
     reference = Reference(
-        config, dataset, device=device, inception=config["inception"], progress=progress
+        config,
+        at_hand(dataset, config["eval_samples"], progress),
+        device=device,
+        inception=config["inception"],
+        progress=progress,
     )
     subject = Subject(game, reference, n=config["eval_samples"], seed=0)
     names = choose(config["eval_metrics"], subject, key="eval_metrics", training=True)
