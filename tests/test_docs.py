@@ -11,6 +11,7 @@ from PIL import Image
 from gan_cli import commands
 from gan_cli.evaluation import encoders
 from tests.conftest import Cli
+from tests.test_webdataset import png, write_tar
 
 ROOT = Path(__file__).parent.parent
 APPS = {
@@ -58,6 +59,9 @@ def test_readme_commands_run(cli: Cli, mnist_root: Path) -> None:
         Path(folder).mkdir(parents=True)
         for index in range(6):
             Image.new("RGB", (80, 70), (40 * index, 0, 0)).save(f"{folder}/{index}.png")
+    Path("shards").mkdir()
+    for number in range(4):
+        write_tar(Path(f"shards/faces-{number:06d}.tar"), {"1.png": png(0), "2.png": png(9)})
     assert run_commands(cli, "README.md") >= 30
 
 
