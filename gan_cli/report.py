@@ -95,6 +95,7 @@ def ending(
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
         f"  go on     {resuming(session, resume=directory, **longer, **flags)}",
         f"  {use_command(session, directory, flags)}",
+        f"  measure   {command('gan-evaluate', run=directory, **flags)}",
     ]
 
 

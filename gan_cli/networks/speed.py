@@ -90,15 +90,16 @@ class HalfProduct(torch.autograd.Function):
         )
 
 
-class CpuLinear(nn.Module):
-    """nn.Linear that rounds its weight to bf16 once a move, not in each pass.
+class CpuLinear(nn.Linear):
+    """A linear layer that rounds its weight to bf16 once a move, not in each pass.
 
     Autocast rounds again in every turn, and leaves gradients in an order that takes a slow copy:
     together a third of an MLP GAN's step.
     """
 
     def __init__(self, plain: nn.Linear) -> None:
-        super().__init__()
+        units, inputs = plain.weight.shape
+        super().__init__(inputs, units, bias=plain.bias is not None, device="meta")
         self.weight, self.bias = plain.weight, plain.bias
         self._half = torch.empty(0, dtype=torch.bfloat16)
         self._rounded = (0, 0)  # which weight that is: its place and its version
@@ -121,11 +122,6 @@ class CpuLinear(nn.Module):
             self._half.copy_(self.weight.detach())
             self._rounded = state
         return self._half
-
-    def extra_repr(self) -> str:
-        """As nn.Linear shows itself."""
-        units, inputs = self.weight.shape
-        return f"in_features={inputs}, out_features={units}, bias={self.bias is not None}"
 
 
 #: Layers of torch.nn that treat each datum of a batch for itself.
