@@ -2,8 +2,9 @@
 
 Dataset and transforms, DataLoader, the paper's networks, MSELoss and L1Loss, nothing frozen,
 default Adam, nothing printed per step. G first, then D on pooled fakes, as in the authors' code.
+Networks and updates are those of gan-train: no biases where instance norm would take them out.
 
-    python benchmarks/textbook_cyclegan.py --root photos --steps 20
+    python -m benchmarks.textbook_cyclegan --root photos --seconds 40
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def normed(layer: nn.Module, channels: int) -> list[nn.Module]:
 class Block(nn.Module):
     def __init__(self, c: int) -> None:
         super().__init__()
-        first = [nn.ReflectionPad2d(1), *normed(nn.Conv2d(c, c, 3), c)]
-        second = [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3), nn.InstanceNorm2d(c)]
+        first = [nn.ReflectionPad2d(1), *normed(nn.Conv2d(c, c, 3, bias=False), c)]
+        second = [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, bias=False), nn.InstanceNorm2d(c)]
         self.layers = nn.Sequential(*first, *second)
 
     def forward(self, x):
@@ -61,11 +62,12 @@ class Block(nn.Module):
 
 def generator(blocks: int) -> nn.Module:
     return nn.Sequential(
-        nn.ReflectionPad2d(3), *normed(nn.Conv2d(3, 64, 7), 64),
-        *normed(nn.Conv2d(64, 128, 3, 2, 1), 128), *normed(nn.Conv2d(128, 256, 3, 2, 1), 256),
+        nn.ReflectionPad2d(3), *normed(nn.Conv2d(3, 64, 7, bias=False), 64),
+        *normed(nn.Conv2d(64, 128, 3, 2, 1, bias=False), 128),
+        *normed(nn.Conv2d(128, 256, 3, 2, 1, bias=False), 256),
         *(Block(256) for _ in range(blocks)),
-        *normed(nn.ConvTranspose2d(256, 128, 3, 2, 1, 1), 128),
-        *normed(nn.ConvTranspose2d(128, 64, 3, 2, 1, 1), 64),
+        *normed(nn.ConvTranspose2d(256, 128, 3, 2, 1, 1, bias=False), 128),
+        *normed(nn.ConvTranspose2d(128, 64, 3, 2, 1, 1, bias=False), 64),
         nn.ReflectionPad2d(3), nn.Conv2d(64, 3, 7), nn.Tanh(),
     )  # fmt: skip
 
@@ -73,7 +75,7 @@ def generator(blocks: int) -> nn.Module:
 def discriminator() -> nn.Module:
     layers: list[nn.Module] = [nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     for c, stride in ((64, 2), (128, 2), (256, 1)):
-        layers += [nn.Conv2d(c, 2 * c, 4, stride, 1), nn.InstanceNorm2d(2 * c)]
+        layers += [nn.Conv2d(c, 2 * c, 4, stride, 1, bias=False), nn.InstanceNorm2d(2 * c)]
         layers += [nn.LeakyReLU(0.2, inplace=True)]
     return nn.Sequential(*layers, nn.Conv2d(512, 1, 4, 1, 1))
 
@@ -92,12 +94,12 @@ class Pool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", required=True)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--blocks", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warmup", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=40, help="to measure, after the warm-up")
+    parser.add_argument("--warmup", type=int, default=2, help="steps before that")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -120,8 +122,8 @@ def main() -> None:
     mse, l1, pool_a, pool_b = nn.MSELoss(), nn.L1Loss(), Pool(), Pool()
     ones, zeros = torch.ones_like, torch.zeros_like
 
-    step, start = 0, 0.0
-    while step < args.steps + args.warmup:
+    step, start, seconds, first_step_at = 0, 0.0, 0.0, 0.0
+    while seconds < args.seconds:
         for a, b in loader:
             opt_g.zero_grad()
             fake_b, fake_a = G(a), F(b)
@@ -140,13 +142,21 @@ def main() -> None:
                 loss_d.backward()
             opt_d.step()
             step += 1
+            if step == 1:
+                first_step_at = time.time()
             if step == args.warmup:
                 start = time.perf_counter()
-            if step == args.steps + args.warmup:
-                break
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"steps_per_s": args.steps / seconds, "peak_mib": peak}))
+            if step > args.warmup:
+                seconds = time.perf_counter() - start
+                if seconds >= args.seconds:
+                    break
+    found = {
+        "images_per_s": (step - args.warmup) / seconds,
+        "first_step_at": first_step_at,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "steps": step,
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
