@@ -34,8 +34,8 @@ test-ray:  ## the tests of sweeps on ray, in an environment of their own
 	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,ray]'
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -m ray
 
-bench: install  ## gan-train against a textbook loop (some minutes; needs MNIST, see ROOT=)
-	$(BIN)/python benchmarks/bench.py $(if $(ROOT),--root $(ROOT)) $(BENCH)
+bench: install  ## gan-train against textbook loops (ROOT= holds MNIST; 40 minutes on 2 cores)
+	$(BIN)/python -m benchmarks.bench $(if $(ROOT),--root $(ROOT)) $(BENCH)
 
 torture: install  ## kill, truncate and fill disks, and compare byte for byte (MINUTES=30)
 	$(BIN)/python benchmarks/torture.py --minutes $(or $(MINUTES),30) $(TORTURE)

@@ -1,237 +1,319 @@
-"""gan-train against the textbook loops: same network, updates, batch and threads, interleaved.
+"""gan-train against the textbook loops: same networks, updates, batch and threads, interleaved.
 
-    make bench                                  (data.root: $GAN_TRAIN_DATA, or data)
-    python benchmarks/bench.py --root data --rounds 5 --steps 2000 --json bench.json
-    python benchmarks/bench.py --work cyclegan --rounds 5 --steps 20
+    make bench ROOT=data                        (MNIST lies there; else in $GAN_TRAIN_DATA, or data)
+    python -m benchmarks.bench --root data --rows mlp,dcgan64 --rounds 5 --json bench.json
 
-Each round runs, one after the other in processes of their own: the textbook with 0 and with 2
-loading workers (the better median counts), and `gan-train` as shipped, with its logging, pictures
-and checkpoints at their default cadences. Medians and ranges of images/s (real images that D saw;
-of each domain for CycleGAN, at batch 1 the same as steps/s), seconds from process start to the end
-of the first step, and peak memory. CycleGAN has 128 pixels, 9 blocks, batch 1, and 60 photos cut
-from those that come with scikit-learn.
+Each round runs all rows, and for each, one after the other in processes of their own and in an
+order that rotates: the textbook with 0 and with 2 loading workers (the better median counts), and
+`gan-train` as shipped in fp32 and in bf16, with logging, progress bar, pictures and checkpoints
+(where steps are slow, lines come closer together than every 50 steps, which costs gan-train).
+Images/s are real images that D saw, of each domain for CycleGAN; the warm-up counts for nobody.
+Each round also times what the machine itself can do (`roofline.py`), the start of each row up to
+its first step, and `import torch` alone. Checkpoints and evaluations (`records.py`) and growth
+with batch, image, width and data set (`growth.py`) are measured once, behind the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
-import platform
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from gan_cli.environment import cpu_kind
+from benchmarks import growth
+from benchmarks.roofline import Flops, count_step
+from benchmarks.rows import ROWS, Row
+from benchmarks.runs import (
+    Measure,
+    call,
+    cores,
+    first_step,
+    gan_train,
+    import_torch,
+    last_line,
+    machine,
+    machine_line,
+    make_photos,
+    median_of,
+    require_mnist,
+    shown,
+    textbook,
+    unpack_mnist,
+)
+from benchmarks.textbook import LESSONS
 
-HERE = Path(__file__).parent
-FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-         "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")  # fmt: skip
-WARMUP = 50
-
-Measure = dict[str, float]
+TEXTBOOKS = ("textbook, 0 workers", "textbook, 2 workers")
+PRECISIONS = ("fp32", "bf16")
 
 
-def unpack(root: Path, target: Path) -> None:
-    """Torchvision's data set wants the files unpacked."""
-    raw = target / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name in FILES:
-        packed = root / "MNIST" / "raw" / f"{name}.gz"
-        if packed.is_file():
-            with gzip.open(packed, "rb") as source, (raw / name).open("wb") as output:
-                shutil.copyfileobj(source, output)
-        else:
-            shutil.copy(root / "MNIST" / "raw" / name, raw / name)
+@dataclass
+class Results:
+    """All that was measured."""
+
+    runs: dict[str, dict[str, list[Measure]]] = field(default_factory=dict)
+    first_steps: dict[str, list[float]] = field(default_factory=dict)
+    import_torch: list[float] = field(default_factory=list)
+    rates: list[dict[str, float]] = field(default_factory=list)
+    flops: dict[str, Flops] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    growth: list[growth.Point] = field(default_factory=list)
+
+    def add(self, row: str, tool: str, measure: Measure) -> None:
+        """Keep one run."""
+        self.runs.setdefault(row, {}).setdefault(tool, []).append(measure)
+
+    def textbook(self, row: str) -> list[Measure]:
+        """The better of both textbooks."""
+        found = self.runs[row]
+        best = max(TEXTBOOKS, key=lambda tool: median_of(found[tool], "images_per_s"))
+        return found[best]
+
+    def ratio(self, row: str, precision: str) -> float:
+        """How many times as fast as the textbook gan-train is."""
+        ours = median_of(self.runs[row][precision], "images_per_s")
+        return ours / median_of(self.textbook(row), "images_per_s")
+
+    def roofline(self, row: str, precision: str) -> float:
+        """Images/s if a step's products and convolutions ran at the machine's own speed."""
+        rates = {key: median_of(self.rates, key) for key in self.rates[0]}
+        return ROWS[row].batch / self.flops[row].seconds(rates, precision)
+
+    def share(self, row: str, precision: str) -> float:
+        """How much of that gan-train reaches."""
+        ours = median_of(self.runs[row][precision], "images_per_s")
+        return ours / self.roofline(row, precision)
 
 
-def textbook(root: Path, *, workers: int, steps: int, batch_size: int, threads: int) -> Measure:
-    command = [
-        sys.executable, str(HERE / "textbook.py"), "--root", str(root), "--steps", str(steps),
-        "--warmup", str(WARMUP), "--batch-size", str(batch_size), "--workers", str(workers),
-        "--threads", str(threads),
-    ]  # fmt: skip
-    started = time.time()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How every run is made.
+
+    Attributes:
+        mnist: the folder that holds MNIST/raw, unpacked.
+        photos: that of both domains of photos.
+        work: where runs are written.
+        seconds: to measure in a run.
+        threads: of each process.
+    """
+
+    mnist: Path
+    photos: Path
+    work: Path
+    seconds: float
+    threads: int
+
+    def arguments(self, row: Row) -> list[str]:
+        """gan-train's, with the place of the data."""
+        return [*row.train, f"data.root='{self.mnist if row.on_mnist else self.photos}'"]
+
+    def textbook(self, name: str, *, workers: int) -> Measure:
+        """One run of the textbook."""
+        row, script = ROWS[name], ["-m", "benchmarks.textbook_cyclegan"]
+        if name in LESSONS:
+            script = ["-m", "benchmarks.textbook", f"--network={name}", f"--batch-size={row.batch}"]
+        return textbook(
+            script,
+            root=self.mnist if row.on_mnist else self.photos,
+            workers=workers,
+            seconds=row.lasts * self.seconds,
+            warmup=row.log_every,
+            threads=self.threads,
+        )
+
+    def gan_train(self, name: str, *, precision: str) -> Measure:
+        """One run of gan-train."""
+        row = ROWS[name]
+        return gan_train(
+            [*self.arguments(row), f"precision={precision}"],
+            work=self.work,
+            batch=row.batch,
+            seconds=row.lasts * self.seconds,
+            log_every=row.log_every,
+            threads=self.threads,
+        )
+
+    def round(self, results: Results, rows: Sequence[str], number: int) -> None:
+        """All runs of one round."""
+        rates = call([sys.executable, "-m", "benchmarks.roofline", f"--threads={self.threads}"])
+        results.rates.append(last_line(rates))
+        results.import_torch.append(import_torch())
+        for name in rows:
+            runs: list[tuple[str, Callable[[], Measure]]] = [
+                (TEXTBOOKS[0], partial(self.textbook, name, workers=0)),
+                ("fp32", partial(self.gan_train, name, precision="fp32")),
+                (TEXTBOOKS[1], partial(self.textbook, name, workers=2)),
+                ("bf16", partial(self.gan_train, name, precision="bf16")),
+            ]
+            turned = number % len(runs)
+            for tool, run in runs[turned:] + runs[:turned]:
+                measure = run()
+                results.add(name, tool, measure)
+                say(f"  {name}, {tool}: {measure['images_per_s']:,.2f} images/s")
+            started = first_step(self.arguments(ROWS[name]), work=self.work, threads=self.threads)
+            results.first_steps.setdefault(name, []).append(started)
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Times of checkpoints and of an evaluation."""
+        command = [sys.executable, "-m", "benchmarks.records", name]
+        arguments = [f"data.root='{self.mnist if ROWS[name].on_mnist else self.photos}'"]
+        return last_line(
+            call(
+                [*command, *arguments, f"--threads={self.threads}"],
+                cache=self.work.parent / "cache",
+            )
+        )
+
+
+def speed_table(results: Results) -> Table:
+    """Images/s beside the textbook's and the machine's own."""
+    table = Table(title="images/s: median (range) of all rounds", title_justify="left")
+    table.add_column("")
+    for head in ("textbook", "gan-train fp32", "ratio", "bf16", "ratio", "roofline share"):
+        table.add_column(head, justify="right")
+    for name, tools in results.runs.items():
+        fp32, bf16 = (of(tools[precision], "images_per_s") for precision in PRECISIONS)
+        table.add_row(
+            ROWS[name].title,
+            shown(of(results.textbook(name), "images_per_s")),
+            shown(fp32),
+            f"{results.ratio(name, 'fp32'):.2f}",
+            shown(bf16),
+            f"{results.ratio(name, 'bf16'):.2f}",
+            " / ".join(f"{results.share(name, precision):.0%}" for precision in PRECISIONS),
+        )
+    return table
+
+
+def cost_table(results: Results) -> Table:
+    """Seconds and MiB beside the training itself."""
+    table = Table(title="seconds and MiB", title_justify="left")
+    table.add_column("")
+    heads = ("start to first step: textbook", "gan-train", "checkpoint: waited", "written",
+             "evaluation", "peak MiB: textbook", "fp32", "bf16")  # fmt: skip
+    for head in heads:
+        table.add_column(head, justify="right")
+    for name, tools in results.runs.items():
+        record = results.records[name]
+        table.add_row(
+            ROWS[name].title,
+            shown(of(results.textbook(name), "first_step_s")),
+            shown(results.first_steps[name]),
+            f"{statistics.median(record['checkpoint_waited_s']):.3f}",
+            f"{statistics.median(record['checkpoint_written_s']):.3f}",
+            f"{record['evaluation_s']:.1f}",
+            *(
+                f"{median_of(measures, 'peak_mib'):,.0f}"
+                for measures in (results.textbook(name), tools["fp32"], tools["bf16"])
+            ),
+        )
+    return table
+
+
+def of(measures: Sequence[Measure], key: str) -> list[float]:
+    """One number of every run."""
+    return [measure[key] for measure in measures]
+
+
+def rates_line(results: Results) -> str:
+    """The machine's own speed."""
+    rates = {key: median_of(results.rates, key) / 1e9 for key in results.rates[0]}
+    return "; ".join(
+        f"{precision}: GEMM {rates[f'gemm_{precision}']:,.0f}, "
+        f"convolution {rates[f'conv_{precision}']:,.0f} GFLOP/s"
+        for precision in PRECISIONS
+    )
+
+
+def summary(results: Results, rows: Sequence[str]) -> dict[str, Any]:
+    """The tables' numbers for other programs."""
     return {
-        "images_per_s": found["images_per_s"],
-        "first_step_s": found["first_step_at"] - started,
-        "peak_mib": found["peak_mib"],
+        name: {
+            "textbook": median_of(results.textbook(name), "images_per_s"),
+            **{p: median_of(results.runs[name][p], "images_per_s") for p in PRECISIONS},
+            **{f"{p}_ratio": results.ratio(name, p) for p in PRECISIONS},
+            **{f"{p}_roofline": results.roofline(name, p) for p in PRECISIONS},
+            **{f"{p}_share": results.share(name, p) for p in PRECISIONS},
+        }
+        for name in rows
     }
 
 
-def gan_train(root: Path, work: Path, *, steps: int, batch_size: int, threads: int) -> Measure:
-    base = [
-        sys.executable, "-m", "gan_cli.train", "model=vanilla", "data=mnist",
-        f"data.root='{root}'", f"data.batch_size={batch_size}", f"threads={threads}",
-        f"output_dir='{work}'",
-    ]  # fmt: skip
-    started = time.time()
-    subprocess.run(
-        [*base, "name=first", "steps=1", "log_every=1", "sample_every=0"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    # The line of step 1 is written as soon as the step is done, and nothing after it.
-    first_step = (work / "first" / "metrics.jsonl").stat().st_mtime - started
-    subprocess.run([*base, "name=long", f"steps={steps + WARMUP}"], check=True, capture_output=True)
-    lines = [
-        json.loads(line) for line in (work / "long" / "metrics.jsonl").read_text().splitlines()
-    ]
-    by_step = {line["step"]: line for line in lines}
-    seconds = by_step[steps + WARMUP]["time"] - by_step[WARMUP]["time"]
-    return {
-        "images_per_s": steps * batch_size / seconds,
-        "first_step_s": first_step,
-        "peak_mib": lines[-1]["system/memory_mib"],
-    }
+def chosen(text: str) -> list[str]:
+    """Rows from `a,b`."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in ROWS]:
+        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown)}: use {', '.join(ROWS)}")
+    return names
 
 
-def make_photos(root: Path, *, count: int = 30, side: int = 160) -> None:
-    """Two domains of patches, cut from scikit-learn's two sample photos."""
-    import numpy as np
-    from PIL import Image
-    from sklearn.datasets import load_sample_images
-
-    random = np.random.default_rng(0)
-    for domain, photo in zip("AB", load_sample_images().images, strict=True):
-        for part, n in (("train", count), ("test", 6)):
-            folder = root / f"{part}{domain}"
-            folder.mkdir(parents=True)
-            for index in range(n):
-                top, left = (random.integers(0, size - side) for size in photo.shape[:2])
-                patch = photo[top : top + side, left : left + side]
-                Image.fromarray(patch).save(folder / f"{index:02d}.jpg", quality=92)
-
-
-def textbook_cyclegan(root: Path, *, workers: int, steps: int, threads: int) -> Measure:
-    command = [
-        sys.executable, str(HERE / "textbook_cyclegan.py"), "--root", str(root),
-        "--steps", str(steps), "--workers", str(workers), "--threads", str(threads),
-    ]  # fmt: skip
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {"images_per_s": found["steps_per_s"], "peak_mib": found["peak_mib"]}
-
-
-def gan_train_cyclegan(
-    root: Path, work: Path, *, precision: str, steps: int, threads: int
-) -> Measure:
-    warmup = 5
-    command = [
-        sys.executable, "-m", "gan_cli.train", "model=cyclegan", "data=unpaired_folders",
-        f"data.root='{root}'", "data.image_size=128", "data.load_size=143",
-        "model.generator.blocks=9", f"precision={precision}", f"threads={threads}",
-        f"output_dir='{work}'", f"name={precision}", f"steps={steps + warmup}",
-        f"log_every={warmup}",
-    ]  # fmt: skip
-    environment = os.environ | {"GAN_TRAIN_CACHE": str(root / "cache")}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    text = (work / precision / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    seconds = lines[-1]["time"] - lines[0]["time"]
-    steps_done = lines[-1]["step"] - lines[0]["step"]
-    return {
-        "images_per_s": steps_done / seconds,
-        "peak_mib": lines[-1]["system/memory_mib"],
-    }
-
-
-def bench_cyclegan(args: argparse.Namespace) -> None:
-    settings = {"steps": args.steps, "threads": args.threads}
-    rows: dict[str, list[Measure]] = {
-        "textbook, 0 workers": [],
-        "textbook, 2 workers": [],
-        "gan-train, fp32": [],
-        "gan-train, bf16": [],
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder).resolve() / "photos"
-        make_photos(root)
-        for number in range(args.rounds):
-            work = Path(folder) / f"round{number}"
-            for precision in ("fp32", "bf16"):
-                measure = gan_train_cyclegan(root, work, precision=precision, **settings)
-                rows[f"gan-train, {precision}"].append(measure)
-            for workers in (0, 2):
-                measure = textbook_cyclegan(root, workers=workers, **settings)
-                rows[f"textbook, {workers} workers"].append(measure)
-            print(f"round {number + 1} of {args.rounds} done", file=sys.stderr)
-    report(rows, args, f"CycleGAN, 128 pixels, 9 blocks, batch 1, {args.threads} threads")
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", default=os.environ.get("GAN_TRAIN_DATA", "data"), type=Path)
+    parser.add_argument("--rows", default=list(ROWS), type=chosen, help=",".join(ROWS))
+    parser.add_argument("--rounds", default=5, type=int)
+    parser.add_argument(
+        "--seconds", default=12, type=float, help="to measure in a run; twice that for cyclegan"
+    )
+    parser.add_argument("--threads", default=cores(), type=int)
+    parser.add_argument("--growth", default=True, action=argparse.BooleanOptionalAction)
+    parser.add_argument("--plot", default=Path("docs/growth.png"), type=Path, help="of growth")
+    parser.add_argument("--json", type=Path, help="file to write every number to")
+    args = parser.parse_args()
+    needs_mnist = args.growth or any(ROWS[name].on_mnist for name in args.rows)
+    if needs_mnist:
+        require_mnist(args.root)
+    args.needs_mnist = needs_mnist
+    return args
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", default=os.environ.get("GAN_TRAIN_DATA", "data"), type=Path)
-    parser.add_argument("--work", default="mlp", choices=["mlp", "cyclegan"])
-    parser.add_argument("--rounds", default=5, type=int)
-    parser.add_argument("--steps", default=2000, type=int, help="a multiple of 50")
-    parser.add_argument("--batch-size", default=64, type=int)
-    parser.add_argument("--threads", default=os.cpu_count(), type=int)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    if args.work == "cyclegan":
-        bench_cyclegan(args)
-        return
-    if not (args.root / "MNIST" / "raw").is_dir():
-        sys.exit(f"--root {args.root}: no MNIST/raw there; give the folder that holds it")
-    settings = {"steps": args.steps, "batch_size": args.batch_size, "threads": args.threads}
-    rows: dict[str, list[Measure]] = {
-        "textbook, 0 workers": [],
-        "textbook, 2 workers": [],
-        "gan-train": [],
-    }
+    args = arguments()
+    results = Results()
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        unpack(args.root, data)
+        home = Path(folder).resolve()
+        bench = Bench(home / "data", home / "photos", home / "runs", args.seconds, args.threads)
+        if args.needs_mnist:
+            unpack_mnist(args.root, bench.mnist)
+        make_photos(bench.photos)
         for number in range(args.rounds):
-            work = Path(folder) / f"round{number}"
-            rows["textbook, 0 workers"].append(textbook(data, workers=0, **settings))
-            rows["gan-train"].append(gan_train(data.resolve(), work, **settings))
-            rows["textbook, 2 workers"].append(textbook(data, workers=2, **settings))
-            print(f"round {number + 1} of {args.rounds} done", file=sys.stderr)
-    report(rows, args, f"MLP GAN on MNIST, batch {args.batch_size}, {args.threads} threads, fp32")
-
-
-def report(rows: dict[str, list[Measure]], args: argparse.Namespace, title: str) -> None:
-    def median(name: str, key: str) -> float:
-        return statistics.median(measure[key] for measure in rows[name])
-
-    best = max(
-        ("textbook, 0 workers", "textbook, 2 workers"), key=lambda n: median(n, "images_per_s")
-    )
-    forms = {"images_per_s": ",.2f", "first_step_s": ".2f", "peak_mib": ",.0f"}
-    if median(best, "images_per_s") > 100:
-        forms["images_per_s"] = ",.0f"
-    forms = {key: form for key, form in forms.items() if key in rows[best][0]}
-    heads = {"images_per_s": "images/s", "first_step_s": "first step s", "peak_mib": "peak MiB"}
-    table = Table(title=title)
-    table.add_column("")
-    for head in ["images/s", "ratio", *(heads[key] for key in forms if key != "images_per_s")]:
-        table.add_column(head, justify="right")
-    for name, measures in rows.items():
-        cells = [name]
-        for key, form in forms.items():
-            values = [measure[key] for measure in measures]
-            cells.append(f"{median(name, key):{form}} ({min(values):{form}}-{max(values):{form}})")
-        ratio = median(name, "images_per_s") / median(best, "images_per_s")
-        table.add_row(cells[0], cells[1], f"{ratio:.2f}", *cells[2:])
-    Console(width=110).print(table)
-    print(
-        f"{cpu_kind()}, {platform.system()}, Python {platform.python_version()}, "
-        f"torch {torch.__version__}"
-    )
+            say(f"round {number + 1} of {args.rounds}")
+            bench.round(results, args.rows, number)
+        for name in args.rows:
+            say(f"checkpoints and evaluation: {name}")
+            results.flops[name] = count_step(bench.arguments(ROWS[name]))
+            results.records[name] = bench.record(name)
+        if args.growth:
+            results.growth = growth.measure(bench.mnist, bench.work, threads=args.threads, say=say)
+            growth.plot(results.growth, args.plot)
+    command = f"python -m benchmarks.bench {' '.join(sys.argv[1:])}"
+    console = Console(width=150)
+    console.print(speed_table(results))
+    console.print(cost_table(results))
+    print(f"import torch alone: {shown(results.import_torch)} s. {rates_line(results)}")
+    print(f"{machine_line(args.threads)}\n{command}")
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+        found = asdict(results) | {
+            "summary": summary(results, args.rows),
+            "machine": machine(args.threads),
+            "command": command,
+        }
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
