@@ -268,7 +268,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", default=list(ROWS), type=chosen, help=",".join(ROWS))
     parser.add_argument("--rounds", default=5, type=int)
     parser.add_argument(
-        "--seconds", default=12, type=float, help="to measure in a run; twice that for cyclegan"
+        "--seconds", default=10, type=float, help="to measure in a run; twice that for cyclegan"
     )
     parser.add_argument("--threads", default=cores(), type=int)
     parser.add_argument("--growth", default=True, action=argparse.BooleanOptionalAction)

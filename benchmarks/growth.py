@@ -51,22 +51,15 @@ class Case:
         return [*common, *widths, f"data.batch_size={self.batch}"]
 
 
-#: Where each model starts from, how far apart its lines are, and what is varied.
-BASES = {"vanilla": Case("vanilla", side=28, width=512), "dcgan": Case("dcgan")}
+#: Where each model starts from, and the steps between its lines.
+BASES = {"vanilla": Case("vanilla", width=512), "dcgan": Case("dcgan")}
 LOG_EVERY = {"vanilla": 20, "dcgan": 2}
-AXES: dict[str, dict[str, Sequence[int]]] = {
-    "vanilla": {
-        "batch": (32, 64, 128),
-        "side": (14, 28, 56),
-        "width": (256, 512, 1024),
-        "images": (IMAGES // 4, IMAGES, 4 * IMAGES),
-    },
-    "dcgan": {
-        "batch": (32, 64, 128),
-        "side": (16, 32, 64),
-        "width": (32, 64, 128),
-        "images": (IMAGES // 4, IMAGES, 4 * IMAGES),
-    },
+#: What is varied, and how: multiples of where a model starts from.
+AXES: dict[str, tuple[float, ...]] = {
+    "batch": (0.5, 1, 2),
+    "side": (0.5, 1, 2),
+    "width": (0.5, 1, 2),
+    "images": (0.25, 1, 4),
 }
 LABELS = {
     "batch": "batch size",
@@ -89,10 +82,10 @@ class Point:
 def cases() -> list[Case]:
     """All of them, each once."""
     found = [
-        varied(BASES[model], axis, value)
-        for model, axes in AXES.items()
-        for axis, values in axes.items()
-        for value in values
+        varied(base, axis, round(factor * getattr(base, axis)))
+        for base in BASES.values()
+        for axis, factors in AXES.items()
+        for factor in factors
     ]
     return list(dict.fromkeys(found))
 
@@ -176,11 +169,14 @@ def plot(points: Sequence[Point], path: Path) -> None:
             memory = [point.peak_mib for point in line]
             for row, y in enumerate((speeds, memory)):
                 grid[row, column].plot(x, y, "o-", color=COLORS[model], label=model)
-        for row in (0, 1):
-            grid[row, column].set_xscale("log", base=2)
-            grid[row, column].set_yscale("log")
-            grid[row, column].grid(visible=True, which="both", linewidth=0.3)
+        ticks = sorted({getattr(point.case, axis) for point in points})
+        for axes in grid[:, column]:
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+            axes.grid(visible=True, which="both", linewidth=0.3)
         grid[1, column].set_xlabel(label)
+    grid[0, 0].set_yscale("log")  # the rows share theirs
+    grid[1, 0].set_ylim(bottom=0)
     grid[0, 0].set_ylabel("images/s")
     grid[1, 0].set_ylabel("peak MiB of the process")
     grid[0, 0].legend()

@@ -22,6 +22,8 @@ from gan_cli.environment import cpu_kind
 
 HERE = Path(__file__).resolve().parent
 Measure = dict[str, float]
+#: A process's peak memory starts from that of the one that starts it: a small shell stands between.
+FORGETTING = ("sh", "-c", '"$@"; exit $?', "sh")
 
 
 def cores() -> int:
@@ -40,7 +42,9 @@ def call(command: Sequence[str], *, cache: Path | None = None) -> str:
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), *map(str, paths())])
     if cache is not None:
         environment["GAN_TRAIN_CACHE"] = str(cache)
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [*FORGETTING, *command], capture_output=True, text=True, env=environment, check=False
+    )
     if done.returncode:
         words = (done.stderr or done.stdout)[-2000:]
         sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{words}")
@@ -103,7 +107,8 @@ def gan_train(
     """
     module = ["-m", "gan_cli.train"]
     if processes > 1:
-        module = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", *module]
+        torchrun = ["-m", "torch.distributed.run", "--standalone"]  # at a port of its own
+        module = [*torchrun, f"--nproc-per-node={processes}", *module]
     folder = work / "run"
     rate = None
     while rate is None:
