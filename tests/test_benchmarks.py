@@ -1,16 +1,20 @@
 """The textbooks train gan-train's own networks, and the benchmark counts what it says it counts."""
 
+import io
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 from gan_cli.build import build_game, make
 
 pytest.importorskip("benchmarks.rows", reason="a source distribution has no benchmarks")
 
-from benchmarks import growth, textbook, textbook_cyclegan
+from benchmarks import bench, growth, textbook, textbook_cyclegan
 from benchmarks.roofline import Flops, count, count_step
 from benchmarks.rows import ROWS, composed
 from benchmarks.runs import images_per_second, shown, unpack_mnist
@@ -153,3 +157,28 @@ def test_growth_goes_over_a_factor_of_four_and_data_over_sixteen(tmp_path: Path)
             assert [getattr(point.case, axis) / start for point in line] == list(factors)
     growth.plot(points, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tables_show_the_better_textbook_and_the_share_of_the_roofline() -> None:
+    results = bench.Results(
+        first_steps={"mlp": [3.0]},
+        import_torch=[2.0],
+        rates=[dict.fromkeys(("gemm_fp32", "conv_fp32", "gemm_bf16", "conv_bf16"), 1e9)],
+        flops={"mlp": Flops(gemm=64e6, conv=0)},
+        records={
+            "mlp": {"checkpoint_waited_s": [0.01], "checkpoint_written_s": [0.1], "evaluation_s": 5}
+        },
+    )
+    for tool, speed in zip((*bench.TEXTBOOKS, "fp32", "bf16"), (200, 150, 500, 600), strict=True):
+        for change in (-10, 0, 20):
+            measure = {"images_per_s": speed + change, "peak_mib": 700.0, "first_step_s": 2.5}
+            results.add("mlp", tool, measure)
+    assert results.ratio("mlp", "fp32") == 2.5
+    assert results.roofline("mlp", "fp32") == 1000
+    assert bench.summary(results, ["mlp"])["mlp"]["bf16_share"] == 0.6
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(bench.speed_table(results), bench.cost_table(results))
+    text = console.export_text()
+    for cell in ("200 (190-220)", "500 (490-520)", "2.50", "3.00", "50% / 60%", "0.010", "700"):
+        assert cell in text
+    json.dumps(asdict(results))
