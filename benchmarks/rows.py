@@ -61,8 +61,15 @@ ROWS: dict[str, Row] = {
         ),
     ),
     "dcgan32": Row(
-        "DCGAN, 32 px, batch 64",
-        ("model=dcgan", MNIST, "data.image_size=32", "data.batch_size=64", "noise=normal"),
+        "DCGAN, 32 px, batch 64, upsampling",
+        (
+            "model=dcgan",
+            MNIST,
+            "data.image_size=32",
+            "data.batch_size=64",
+            "noise=normal",
+            "model.generator.upsampling=nearest",
+        ),
         log_every=5,
     ),
     "dcgan64": Row(

@@ -100,7 +100,19 @@ def cgan() -> tuple[nn.Module, nn.Module]:
     return ConditionalGenerator(), ConditionalDiscriminator()
 
 
-def dcgan(*widths: int) -> tuple[nn.Module, nn.Module]:
+def transposed(wide: int, narrow: int) -> list[nn.Module]:
+    """Doubling as in pytorch/examples."""
+    return [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
+
+
+def upsampled(wide: int, narrow: int) -> list[nn.Module]:
+    """Doubling as in PyTorch-GAN's DCGAN."""
+    return [nn.Upsample(scale_factor=2), nn.Conv2d(wide, narrow, 3, 1, 1, bias=False)]
+
+
+def dcgan(
+    *widths: int, double: Callable[[int, int], list[nn.Module]] = transposed
+) -> tuple[nn.Module, nn.Module]:
     """pytorch/examples' DCGAN, its channels from the largest image to the 4x4 one."""
     first, last = widths[0], widths[-1]
     up: list[nn.Module] = [nn.Unflatten(1, (100, 1, 1))]
@@ -110,9 +122,8 @@ def dcgan(*widths: int) -> tuple[nn.Module, nn.Module]:
         down += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide)]
         down += [nn.LeakyReLU(0.2, True)]
     for wide, narrow in pairwise(widths[::-1]):
-        up += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), nn.BatchNorm2d(narrow)]
-        up += [nn.ReLU(True)]
-    up += [nn.ConvTranspose2d(first, 1, 4, 2, 1, bias=False), nn.Tanh()]
+        up += [*double(wide, narrow), nn.BatchNorm2d(narrow), nn.ReLU(True)]
+    up += [*double(first, 1), nn.Tanh()]
     down += [nn.Conv2d(last, 1, 4, 1, 0, bias=False), nn.Sigmoid()]
     G, D = nn.Sequential(*up), nn.Sequential(*down)
     for part in [*G.modules(), *D.modules()]:
@@ -137,7 +148,7 @@ class Lesson:
 LESSONS: dict[str, Lesson] = {
     "mlp": Lesson(mlp, 28, 64, 0.001),
     "cgan": Lesson(cgan, 32, 100, 0.0002, conditional=True),
-    "dcgan32": Lesson(lambda: dcgan(64, 128, 256), 32, 100, 0.0002),
+    "dcgan32": Lesson(lambda: dcgan(64, 128, 256, double=upsampled), 32, 100, 0.0002),
     "dcgan64": Lesson(lambda: dcgan(64, 128, 256, 512), 64, 100, 0.0002),
 }
 
