@@ -156,24 +156,35 @@ def test_linear_in_bf16_is_what_autocast_makes_of_it() -> None:
 
 
 def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
-    def trained(kind: type[torch.optim.Optimizer]) -> tuple[Tensor, dict[str, Any]]:
+    def trained(kind: Any, settings: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         torch.manual_seed(0)
-        weight = nn.Parameter(torch.randn(5))
-        optimizer = kind([weight], lr=0.1)  # type: ignore[call-arg]
+        weight, unused = nn.Parameter(torch.randn(5)), nn.Parameter(torch.ones(2))
+        optimizer = kind([weight, unused], lr=0.1, **settings)
         for _ in range(3):
-            optimizer.zero_grad()
-            weight.square().sum().backward()
-            optimizer.step()
-            again = kind([weight], lr=0.1)  # type: ignore[call-arg]
+            for _ in range(3):
+                optimizer.zero_grad()
+                weight.square().sum().backward()
+                optimizer.step()
+            again = kind([weight, unused], lr=0.1, **settings)
             again.load_state_dict(optimizer.state_dict())
             optimizer = again
         return weight.detach(), optimizer.state_dict()
 
-    for kind in (torch.optim.Adam, torch.optim.SGD, torch.optim.RMSprop):
-        (own, own_state), (theirs, their_state) = trained(light(kind)), trained(kind)
+    adam = torch.optim.Adam
+    for kind, settings in (
+        (adam, {"fused": True, "betas": (0.5, 0.9), "weight_decay": 0.01}),
+        (adam, {"fused": True, "maximize": True}),
+        (adam, {"fused": True, "amsgrad": True}),
+        (adam, {}),
+        (torch.optim.SGD, {"momentum": 0.5}),
+        (torch.optim.RMSprop, {}),
+    ):
+        own, own_state = trained(light(kind), settings)
+        theirs, their_state = trained(kind, settings)
         assert torch.equal(own, theirs)
         assert own_state["param_groups"] == their_state["param_groups"]
-        assert own_state["state"].keys() == their_state["state"].keys()
+        for number, memory in their_state["state"].items():
+            torch.testing.assert_close(own_state["state"][number], memory, rtol=0, atol=0)
     code = """
 import sys, torch
 from gan_cli.optimizers import light
