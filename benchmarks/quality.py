@@ -37,17 +37,17 @@ class Trial:
 
 
 TRIALS = {
-    "mlp": Trial(("model=vanilla", "data=mnist", "data.batch_size=64", "steps=6000")),
+    "mlp": Trial(("model=vanilla", "data=mnist", "data.batch_size=64", "steps=4000")),
     "cgan": Trial(
         ("model=cgan", "model/backbone@model=mlp", "data=mnist", "data.image_size=32",
-         "data.batch_size=64", "steps=3000"),
+         "data.batch_size=64", "steps=1500"),
     ),
     "dcgan": Trial(
         ("model=dcgan", "data=mnist", "data.image_size=32", "data.batch_size=64", "model.width=32",
-         "steps=1000"),
+         "steps=500"),
     ),
     "cyclegan": Trial(
-        ("experiment=cyclegan_digits", "steps=2000"),
+        ("experiment=cyclegan_digits", "steps=1000"),
         "translation", ("eval/translation_a2b", "eval/translation_b2a"),
     ),
 }  # fmt: skip
