@@ -1,6 +1,6 @@
 """How gan-train's speed and memory grow with batch, image size, width and the data set.
 
-    python -m benchmarks.growth --root data --plot docs/growth.png --json growth.json
+    python -m benchmarks.growth --root data --plot docs/pictures/growth.png --json growth.json
 
 Two models on MNIST. Each of batch, image side and width goes over a factor of 4, and the data set
 over a factor of 16 (the smallest is a quarter of MNIST, the largest MNIST four times), the others
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores())
-    parser.add_argument("--plot", type=Path, default=Path("docs/growth.png"))
+    parser.add_argument("--plot", type=Path, default=Path("docs/pictures/growth.png"))
     parser.add_argument("--json", type=Path, help="file to write every number to")
     args = parser.parse_args()
     require_mnist(args.root)

@@ -166,16 +166,24 @@ def kind_of(device: torch.device) -> str:
 
 def speed_up(game: nn.Module, device: torch.device, *, precision: str = "fp32") -> None:
     """Exchange modules of a game for faster ones on `device`, and order weights for it."""
-    for networks, choices in CHANNELS_LAST.get(kind_of(device), {}).items():
-        if choices[precision != "fp32"]:
-            for part in game.modules():
-                if isinstance(part, networks):
-                    part.to(memory_format=torch.channels_last)
-    for part in game.modules():
+    layouts = CHANNELS_LAST.get(kind_of(device), {})
+    for part in list(game.modules()):
         if isinstance(part, dcgan.ResizeConvolution):
             part.folded = True
+        for networks in (DCGAN, RESNET):
+            if isinstance(part, networks):
+                work_in_place(part)
+                if layouts.get(networks, (False, False))[precision != "fp32"]:
+                    part.to(memory_format=torch.channels_last)
     if device.type == "cpu":
         exchange(game)
+
+
+def work_in_place(network: nn.Module) -> None:
+    """Let activations write over what they get: no layer before them needs it any more."""
+    for part in network.modules():
+        if isinstance(part, nn.ReLU | nn.LeakyReLU):
+            part.inplace = True
 
 
 def exchange(network: nn.Module) -> None:
