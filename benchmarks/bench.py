@@ -272,7 +272,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--threads", default=cores(), type=int)
     parser.add_argument("--growth", default=True, action=argparse.BooleanOptionalAction)
-    parser.add_argument("--plot", default=Path("docs/pictures/growth.png"), type=Path, help="of growth")
+    parser.add_argument(
+        "--plot", default=Path("docs/pictures/growth.png"), type=Path, help="of growth"
+    )
     parser.add_argument("--json", type=Path, help="file to write every number to")
     args = parser.parse_args()
     needs_mnist = args.growth or any(ROWS[name].on_mnist for name in args.rows)
