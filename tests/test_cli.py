@@ -304,6 +304,7 @@ def test_text_that_looks_like_something_else_stays_text(value: str) -> None:
     assert not isinstance(parsed.value(), int | float | bool)
 
 
+@pytest.mark.slow
 def test_a_closed_locale_does_not_matter(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gan_cli.train", *FAST, "output_dir='ö'"],
@@ -338,6 +339,7 @@ def test_a_sweep_can_be_run_again(cli: Cli) -> None:
     assert again.out.count("finished") == 2
 
 
+@pytest.mark.slow
 def test_runs_started_together_never_share_a_directory(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         claimed = list(pool.map(lambda _: claim(tmp_path / "o", name=None, label="x"), range(64)))

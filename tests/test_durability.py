@@ -91,6 +91,7 @@ def test_a_run_of_format_1_goes_on(cli: Cli) -> None:
     assert metrics(Path("outputs/old")) == metrics(Path("outputs/whole"))
 
 
+@pytest.mark.slow
 def test_absurd_sizes_cost_no_memory(tmp_path: Path) -> None:
     """Compressed parts and tensors that claim gigabytes are refused before they are made."""
     good, bomb = write(tmp_path, 1), tmp_path / "bomb.pt"
@@ -300,6 +301,7 @@ def limited(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_that_was_saved(cli: Cli, tmp_path: Path) -> None:
     assert cli(*SETTINGS, "steps=22", "name=whole").code == 0
     assert cli(*SETTINGS, "steps=11", "name=full").code == 0

@@ -52,6 +52,7 @@ def test_a_winning_generator_and_its_collapse_are_named(cli: Cli) -> None:
     assert "mode collapse: samples of fixed noise differ only 0.0" in said
 
 
+@pytest.mark.slow
 def test_missing_modes_are_named(cli: Cli) -> None:
     ring = ["data=ring", "noise.dim=2", "optimizer.lr=0.01", "loss=minimax", "sample_every=50"]
     ring += ["data.batch_size=128", "log_every=25", "data.samples=2000"]
@@ -84,6 +85,7 @@ def test_slow_data_are_named(cli: Cli, tmp_path: Path) -> None:
     assert "data.workers" in said
 
 
+@pytest.mark.slow
 def test_healthy_runs_are_silent(cli: Cli) -> None:
     assert findings(cli, "steps=200", "data.batch_size=32") == ("", set())
     ring = ["experiment=ring_modes", "steps=300", "name=ring"]

@@ -258,6 +258,7 @@ def _load_in_process(root: Path) -> None:
     assert len(load(root)) == 40
 
 
+@pytest.mark.slow
 def test_two_runs_build_one_cache(tmp_path: Path, cache: Path) -> None:
     class_folder(tmp_path / "x", {"a": 40})
     context = multiprocessing.get_context("spawn")

@@ -17,13 +17,17 @@ ROOT = Path(__file__).parent.parent
 QUICK = ["steps=3", "log_every=3", "sample_every=0", "data.batch_size=16"]
 
 
-@pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("noise", groups()["noise"])
 @pytest.mark.parametrize("loss", groups()["loss"])
 @pytest.mark.parametrize(
-    "data",
-    [["data=digits"], ["data=ring"], ["data=gaussian", "noise.dim=1"]],
-    ids=["digits", "ring", "gaussian"],
+    ("data", "k"),
+    [
+        (["data=digits"], 1),
+        (["data=digits"], 3),
+        (["data=ring"], 3),
+        (["data=gaussian", "noise.dim=1"], 1),
+    ],
+    ids=["digits 1", "digits 3", "ring 3", "gaussian 1"],
 )
 def test_every_loss_prior_and_k(cli: Cli, data: list[str], loss: str, noise: str, k: int) -> None:
     result = cli(*data, f"loss={loss}", f"noise={noise}", f"k={k}", *QUICK)
