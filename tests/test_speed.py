@@ -33,6 +33,10 @@ GAMES = {
     "dcgan": (
         *SMALL, "model=dcgan", "model.width=4", "data.image_size=16", "regularizer=diffaugment",
     ),
+    "penalised dcgan": (
+        *SMALL, "model=dcgan", "model.width=4", "data.image_size=16", "model.norm=layer",
+        "regularizer=[gradient_penalty,r1]", "loss=wasserstein",
+    ),
     "nearest": (
         *SMALL, "model=dcgan", "model.width=4", "data.image_size=16",
         "model.generator.upsampling=nearest",
