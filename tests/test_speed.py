@@ -159,6 +159,28 @@ def test_linear_in_bf16_is_what_autocast_makes_of_it() -> None:
     torch.testing.assert_close(fast(x), plain(x))  # in full precision outside
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_each_move_counts_for_weights_in_bf16(optimizer: str, fused: bool) -> None:
+    """Fused kernels do not count as changes by themselves, and copies would stay behind."""
+    config = composed(
+        "model=vanilla", "data=digits", "data.batch_size=8", "precision=bf16", "optimizer.lr=0.01",
+        f"optimizer={optimizer}", "regularizer=weight_clipping", "loss=wasserstein",
+    )  # fmt: skip
+    config["optimizer"]["fused"] = fused
+    session = build_session(config, load_data(config), CPU)
+    turns: dict[Any, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
+    linears = [part for part in session.game.modules() if isinstance(part, CpuLinear)]
+    assert len(linears) == 6
+    move = Move(autocast=torch.autocast("cpu", dtype=torch.bfloat16))
+    for _ in range(3):
+        before = [part.weight.detach().clone() for part in linears]
+        one_step(session, turns, k=1, move=move, measure=False, watch=Watch(CPU))
+        for part, old in zip(linears, before, strict=True):
+            assert not torch.equal(part.weight, old)
+            assert torch.equal(part.rounded_weight(), part.weight.to(torch.bfloat16))
+
+
 def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
     def trained(kind: Any, settings: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         torch.manual_seed(0)
