@@ -15,7 +15,6 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import increment_version
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils.parametrizations import _SpectralNorm
@@ -254,8 +253,6 @@ def play(
             nn.utils.clip_grads_with_norm_(turn.parameters_moved, move.max_grad_norm, norm)
     if watch is None or watch.lets_move(optimizer):
         optimizer.step()
-        # Fused kernels change weights without counting it; copies in 16 bits go by the count.
-        increment_version(turn.parameters_moved)
     return scalars | turn.game.after_move(turn.player)
 
 

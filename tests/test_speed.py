@@ -1,4 +1,4 @@
-"""What makes training faster computes the same: exactly in float64, and bf16 as autocast does."""
+"""What makes training faster computes the same, exactly in float64."""
 
 import copy
 import subprocess
@@ -13,7 +13,7 @@ from gan_cli.build import build_session, load_data
 from gan_cli.games.gan import GAN
 from gan_cli.loop import Move, Turn, Watch, one_step
 from gan_cli.networks.dcgan import ResizeConvolution
-from gan_cli.networks.speed import CHANNELS_LAST, CpuLinear, is_rowwise, kind_of, speed_up
+from gan_cli.networks.speed import CHANNELS_LAST, is_rowwise, kind_of
 from gan_cli.optimizers import light
 from tests.test_config import composed
 from tests.test_ranks import double
@@ -131,54 +131,6 @@ def test_folded_resize_convolution_is_exact(size: tuple[int, int]) -> None:
     for one, other in zip(*results, strict=True):
         assert (one - other).abs().max() <= 1e-12 * one.abs().max()
     assert plain.state_dict().keys() == {"convolution.weight", "convolution.bias"}
-
-
-def test_linear_in_bf16_is_what_autocast_makes_of_it() -> None:
-    torch.manual_seed(0)
-    plain = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4, bias=False))
-    fast = copy.deepcopy(plain)
-    speed_up(fast, CPU)
-    assert isinstance(fast[0], CpuLinear)
-    x = torch.randn(16, 20)
-    for _ in range(2):  # the second time after a change of the weights
-        found = []
-        for network in (plain, fast):
-            given = x.clone().requires_grad_()
-            network.zero_grad()
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                y = network(given)
-                y.float().square().mean().backward()
-            assert y.dtype == torch.bfloat16
-            found.append([y.detach(), given.grad, *(p.grad for p in network.parameters())])
-        for one, other in zip(*found, strict=True):
-            torch.testing.assert_close(one, other, rtol=2**-7, atol=2**-9)
-        with torch.no_grad():
-            for network in (plain, fast):
-                for p in network.parameters():
-                    p.mul_(-1.5)
-    torch.testing.assert_close(fast(x), plain(x))  # in full precision outside
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("fused", [False, True])
-def test_each_move_counts_for_weights_in_bf16(optimizer: str, fused: bool) -> None:
-    """Fused kernels do not count as changes by themselves, and copies would stay behind."""
-    config = composed(
-        "model=vanilla", "data=digits", "data.batch_size=8", "precision=bf16", "optimizer.lr=0.01",
-        f"optimizer={optimizer}", "regularizer=weight_clipping", "loss=wasserstein",
-    )  # fmt: skip
-    config["optimizer"]["fused"] = fused
-    session = build_session(config, load_data(config), CPU)
-    turns: dict[Any, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
-    linears = [part for part in session.game.modules() if isinstance(part, CpuLinear)]
-    assert len(linears) == 6
-    move = Move(autocast=torch.autocast("cpu", dtype=torch.bfloat16))
-    for _ in range(3):
-        before = [part.weight.detach().clone() for part in linears]
-        one_step(session, turns, k=1, move=move, measure=False, watch=Watch(CPU))
-        for part, old in zip(linears, before, strict=True):
-            assert not torch.equal(part.weight, old)
-            assert torch.equal(part.rounded_weight(), part.weight.to(torch.bfloat16))
 
 
 def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, instance_norm, linear
+from torch.nn.functional import batch_norm, instance_norm
 from torch.nn.modules.batchnorm import _NormBase
 
 from gan_cli.networks import dcgan, resnet
@@ -64,64 +64,6 @@ class CpuInstanceNorm(nn.Module):
     def extra_repr(self) -> str:
         """As nn.InstanceNorm2d shows itself."""
         return f"eps={self.eps}"
-
-
-class HalfProduct(torch.autograd.Function):
-    """x W^T + b in bf16 with gradients in the precision of W and b, as under autocast."""
-
-    @staticmethod
-    def forward(  # noqa: D102
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, half: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(x, half)
-        ctx.dtype, ctx.has_bias = weight.dtype, bias is not None
-        return linear(x, half, None if bias is None else bias.to(half.dtype))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
-        x, half = ctx.saved_tensors
-        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
-        return (
-            gradient @ half if of_x else None,
-            (gradient.t() @ x).to(ctx.dtype) if of_weight else None,
-            gradient.sum(0).to(ctx.dtype) if of_bias and ctx.has_bias else None,
-            None,
-        )
-
-
-class CpuLinear(nn.Linear):
-    """A linear layer that rounds its weight to bf16 once a move, not in each pass.
-
-    Autocast rounds again in every turn, and leaves gradients in an order that takes a slow copy:
-    together a third of an MLP GAN's step.
-    """
-
-    def __init__(self, plain: nn.Linear) -> None:
-        units, inputs = plain.weight.shape
-        super().__init__(inputs, units, bias=plain.bias is not None, device="meta")
-        self.weight, self.bias = plain.weight, plain.bias
-        self._half = torch.empty(0, dtype=torch.bfloat16)
-        self._rounded = (0, 0)  # which weight that is: its place and its version
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) -> (..., units); in bf16 where autocast asks for it."""
-        compiling = torch.compiler.is_compiling()
-        if compiling or x.dim() != 2 or not torch.is_autocast_enabled(x.device.type):
-            return linear(x, self.weight, self.bias)
-        half = self.rounded_weight()
-        product: Tensor = HalfProduct.apply(x.to(half.dtype), self.weight, self.bias, half)
-        return product
-
-    def rounded_weight(self) -> Tensor:
-        """The weight in bf16, as it is now."""
-        state = (self.weight.data_ptr(), self.weight._version)
-        if self._rounded != state:
-            if self._half.shape != self.weight.shape:
-                self._half = torch.empty_like(self.weight, dtype=torch.bfloat16)
-            self._half.copy_(self.weight.detach())
-            self._rounded = state
-        return self._half
 
 
 #: Layers of torch.nn that treat each datum of a batch for itself.
@@ -193,7 +135,5 @@ def exchange(network: nn.Module) -> None:
             setattr(network, name, CpuInstanceNorm(part.eps).train(part.training))
         elif type(part) is nn.Dropout and not part.inplace and round(part.p * STEPS) < STEPS:
             setattr(network, name, CpuDropout(part.p).train(part.training))
-        elif type(part) is nn.Linear:
-            setattr(network, name, CpuLinear(part))
         else:
             exchange(part)
