@@ -44,10 +44,10 @@ def straight(step: Callable[[Adam], object]) -> Callable[[Adam], None]:
             steps = [kept["step"] for kept in memory]
             torch._foreach_add_(steps, 1)
             torch._fused_adam_(
-                parameters,
-                [p.grad for p in parameters],
-                [kept["exp_avg"] for kept in memory],
-                [kept["exp_avg_sq"] for kept in memory],
+                in_memory_order(parameters),
+                in_memory_order([laid_out_as(p, p.grad) for p in parameters]),
+                in_memory_order([kept["exp_avg"] for kept in memory]),
+                in_memory_order([kept["exp_avg_sq"] for kept in memory]),
                 [],
                 steps,
                 lr=group["lr"],
@@ -60,6 +60,18 @@ def straight(step: Callable[[Adam], object]) -> Callable[[Adam], None]:
             )
 
     return quick
+
+
+def in_memory_order(tensors: list[Tensor]) -> list[Tensor]:
+    """Views in the order of memory of what lies channels-last; the kernel would copy it in vain."""
+    return [x.permute(0, 2, 3, 1) if x.dim() == 4 and not x.is_contiguous() else x for x in tensors]
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in its parameter's order of memory, by which the kernel goes."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def is_plain(group: dict[str, Any], state: dict[Tensor, Any]) -> bool:
