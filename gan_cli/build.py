@@ -22,6 +22,7 @@ from gan_cli.data.base import AnyDataset, Dataset, DataSource, PairDataset, Prog
 from gan_cli.data.batches import make_batches
 from gan_cli.errors import UserError, list_problems
 from gan_cli.games.base import Game, Roles
+from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
 from gan_cli.loop import Player, Session
 from gan_cli.losses import Loss
@@ -297,6 +298,9 @@ def build_game(
         speed_up(game, device, precision=config["precision"])
         if isinstance(game, GAN):
             game.judges_at_once = is_rowwise(game.discriminator)
+        if isinstance(game, CycleGAN):
+            same_shape = game.spec.a.shape == game.spec.b.shape
+            game.translates_at_once = same_shape and is_rowwise(game.generator)
     game.seed_noise(config["seed"], device=device)
     return game
 

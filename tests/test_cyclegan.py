@@ -86,8 +86,10 @@ def close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_every_term_of_the_least_squares_game() -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_every_term_of_the_least_squares_game(at_once: bool) -> None:
     game = tiny_game(LeastSquares(d_weight=0.5, g_weight=1.0))
+    game.translates_at_once = at_once
     loss, scalars = game.g_loss(PairBatch(A, B))
     adversarial = {"a2b": ((D_B(G(A)) - 1) ** 2).mean(), "b2a": ((D_A(F(B)) - 1) ** 2).mean()}
     cycle = {"a": (F(G(A)) - A).abs().mean(), "b": (G(F(B)) - B).abs().mean()}

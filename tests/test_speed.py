@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,17 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.build import build_session, load_data
+from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
 from gan_cli.loop import Move, Turn, Watch, one_step
 from gan_cli.networks.dcgan import ResizeConvolution
-from gan_cli.networks.speed import CHANNELS_LAST, is_rowwise, kind_of
+from gan_cli.networks.resnet import ToImage
+from gan_cli.networks.speed import CHANNELS_LAST, CpuInstanceNorm, is_rowwise, kind_of
 from gan_cli.optimizers import light
 from tests.test_config import composed
+from tests.test_cyclegan import folders
 from tests.test_ranks import double
 
 CPU = torch.device("cpu")
 NO_DROPOUT = ("model.discriminator.dropout=0", "model.discriminator.dropout_input=0")
 SMALL = ("data=digits", "data.batch_size=12", "data.image_size=8")
+DOMAINS = (
+    "data=digit_domains", "data.image_size=8", "model=cyclegan", "model.width=4",
+    "model.generator.blocks=1", "model.discriminator.layers=1",
+)  # fmt: skip
 #: One of each game and network, with what draws random numbers on the way but dropout.
 GAMES = {
     "vanilla": (*SMALL, *NO_DROPOUT, "regularizer=[gradient_penalty,instance_noise]", "k=2"),
@@ -44,9 +52,10 @@ GAMES = {
     "spectral": (
         *SMALL, "model=dcgan", "model.width=4", "model.norm=none", "model.spectral_norm=true",
     ),
-    "cyclegan": (
-        "data=digit_domains", "model=cyclegan", "data.image_size=8", "model.width=4",
-        "model.generator.blocks=1", "model.discriminator.layers=1",
+    "cyclegan": (*DOMAINS, "data.batch_size=1"),
+    "cyclegan with identity": (
+        *DOMAINS, "data=unpaired_folders", "data.preprocess=resize", "data.root=photos",
+        "data.batch_size=3", "model.identity_weight=0.5",
     ),
 }  # fmt: skip
 
@@ -68,7 +77,12 @@ def after_one_step(*overrides: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_what_is_on_by_default_is_exact(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_on_by_default_is_exact(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path / "cache"))
+    folders(Path("photos"), {"trainA": 5, "trainB": 3})
     torch.set_default_dtype(torch.float64)
     try:
         plain = after_one_step(*GAMES[name], "performance=plain")
@@ -105,6 +119,25 @@ def test_d_judges_at_once_where_each_datum_counts_for_itself(
     assert game.judges_at_once is at_once
 
 
+def test_generators_translate_at_once_where_each_image_counts_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path / "cache"))
+    photos = folders(tmp_path / "photos", {"trainA": 5, "trainB": 3})
+    for overrides, at_once in (
+        (["data.channels_b=3"], True),
+        (["data.channels_b=3", "performance=plain"], False),
+        (["data.channels_b=1"], False),
+    ):
+        config = composed(
+            "model=cyclegan", "model.width=4", "data=unpaired_folders", f"data.root='{photos}'",
+            "data.image_size=16", "data.load_size=18", "model.discriminator.layers=1", *overrides,
+        )  # fmt: skip
+        game = build_session(config, load_data(config), CPU).game
+        assert isinstance(game, CycleGAN)
+        assert game.translates_at_once is at_once
+
+
 def test_a_users_own_network_is_not_taken_for_rowwise() -> None:
     class Own(nn.Module):
         """Looks at the whole batch."""
@@ -133,20 +166,56 @@ def test_folded_resize_convolution_is_exact(size: tuple[int, int]) -> None:
     assert plain.state_dict().keys() == {"convolution.weight", "convolution.bias"}
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolution_to_an_image_in_blocks_is_exact(bias: bool) -> None:
+    torch.manual_seed(0)
+    plain = ToImage(5, 3, 7, bias=bias).double()
+    blocked = copy.deepcopy(plain)
+    blocked.blocked = True
+    x = torch.randn(2, 5, 10, 14, dtype=torch.float64)
+    results = []
+    for layer in (plain, blocked):
+        given = x.clone().requires_grad_()
+        y = layer(given)
+        (y * torch.arange(y.numel()).view_as(y)).sum().backward()
+        results.append([y.detach(), given.grad, *(p.grad for p in layer.parameters())])
+    for one, other in zip(*results, strict=True):
+        assert one.shape == other.shape
+        assert (one - other).abs().max() <= 1e-12 * one.abs().max()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("n", [1, 3])
+def test_images_are_normalised_as_by_pytorch(layout: torch.memory_format, n: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(n, 4, 5, 6, dtype=torch.float64)
+    results = []
+    for norm in (nn.InstanceNorm2d(4), CpuInstanceNorm(1e-5)):
+        given = x.to(memory_format=layout).requires_grad_()
+        y = norm(given)
+        (y * torch.arange(y.numel()).view_as(y)).sum().backward()
+        results.append([y.detach(), given.grad])
+    for one, other in zip(*results, strict=True):
+        assert (one - other).abs().max() <= 1e-12 * one.abs().max()
+
+
 def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
     def trained(kind: Any, settings: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         torch.manual_seed(0)
         weight, unused = nn.Parameter(torch.randn(5)), nn.Parameter(torch.ones(2))
-        optimizer = kind([weight, unused], lr=0.1, **settings)
+        image = torch.randn(2, 3, 4, 5)
+        kernel = nn.Parameter(image.to(memory_format=torch.channels_last))
+        parameters = [weight, unused, kernel]
+        optimizer = kind(parameters, lr=0.1, **settings)
         for _ in range(3):
             for _ in range(3):
                 optimizer.zero_grad()
-                weight.square().sum().backward()
+                (weight.square().sum() + (kernel**3 * image).sum()).backward()
                 optimizer.step()
-            again = kind([weight, unused], lr=0.1, **settings)
+            again = kind(parameters, lr=0.1, **settings)
             again.load_state_dict(optimizer.state_dict())
             optimizer = again
-        return weight.detach(), optimizer.state_dict()
+        return torch.cat([weight.detach(), kernel.detach().flatten()]), optimizer.state_dict()
 
     adam = torch.optim.Adam
     for kind, settings in (
@@ -163,6 +232,16 @@ def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
         assert own_state["param_groups"] == their_state["param_groups"]
         for number, memory in their_state["state"].items():
             torch.testing.assert_close(own_state["state"][number], memory, rtol=0, atol=0)
+    # PyTorch's kernel goes by position in memory, so that this gradient would be taken for another.
+    moved = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        weight = nn.Parameter(torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last))
+        optimizer = light(adam)([weight], fused=True)
+        for order in (torch.channels_last, layout):  # the first step is PyTorch's own
+            weight.grad = torch.arange(120.0).view(2, 3, 4, 5).to(memory_format=order) - 60
+            optimizer.step()
+        moved.append(weight.detach())
+    assert torch.equal(*moved)
     code = """
 import sys, torch
 from gan_cli.optimizers import light

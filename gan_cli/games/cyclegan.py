@@ -79,6 +79,9 @@ class CycleGAN(Game[PairBatch]):
     alone; on further moves (k > 1) and on the first, they are made afresh.
     """
 
+    #: A generator translates and imitates the identity in one pass, as it may where images of
+    #: both domains are of one shape and each counts for itself.
+    translates_at_once = False
     spec: PairSpec
     fixed_a: Tensor
     fixed_b: Tensor
@@ -190,7 +193,8 @@ class CycleGAN(Game[PairBatch]):
         """L_GAN(G, D_B) + L_GAN(F, D_A) + weighted cycle and identity terms (equation 3)."""
         a, b = batch.a, batch.b
         a2b, b2a = self.generator["a2b"], self.generator["b2a"]
-        fake_b, fake_a = a2b(a), b2a(b)
+        fake_b, same_b = self.first_pass(a2b, a, b)
+        fake_a, same_a = self.first_pass(b2a, b, a)
         scalars = {
             "loss/adversarial_a2b": self.adversarial("b", fake_b, b),
             "loss/adversarial_b2a": self.adversarial("a", fake_a, a),
@@ -201,14 +205,25 @@ class CycleGAN(Game[PairBatch]):
             loss = loss + self.cycle_weights[domain] * cycle
             scalars[f"loss/cycle_{domain}"] = cycle
         scalars["loss/cycle"] = cycles["a"] + cycles["b"]
-        if self.identity_weight:
-            same = {"a": l1_loss(widened(b2a(a)), a), "b": l1_loss(widened(a2b(b)), b)}
+        if same_a is not None and same_b is not None:
+            same = {"a": l1_loss(widened(same_a), a), "b": l1_loss(widened(same_b), b)}
             for domain, term in same.items():
                 loss = loss + self.identity_weight * self.cycle_weights[domain] * term
                 scalars[f"loss/identity_{domain}"] = term
             scalars["loss/identity"] = same["a"] + same["b"]
         self._made.append((widened(fake_a.detach()), widened(fake_b.detach())))
         return loss, {"loss/g": loss.detach(), **{k: v.detach() for k, v in scalars.items()}}
+
+    def first_pass(
+        self, generator: nn.Module, source: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """What a generator makes of its source domain, and of its target's if that is compared."""
+        if not self.identity_weight:
+            return generator(source), None
+        if not self.translates_at_once:
+            return generator(source), generator(target)
+        fake, same = generator(torch.cat([source, target])).split([len(source), len(target)])
+        return fake, same
 
     def adversarial(self, domain: str, fake_x: Tensor, real_x: Tensor) -> Tensor:
         """G's loss against a domain's D."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from gan_cli.errors import require
 from gan_cli.networks.dcgan import MOST_WIDTHS, bound_weights, initialise
@@ -48,6 +50,26 @@ class Residual(nn.Module):
         """(n, channels, h, w) -> the same."""
         y: Tensor = x + self.layers(x)
         return y
+
+
+class ToImage(nn.Conv2d):
+    """A convolution to few channels, without padding, on sides that leave even ones.
+
+    `blocked` computes 2x2 pixels at once: a convolution of stride 2 to four times the channels,
+    with the kernel at four places in one that is larger by 1. The same sums, and no more
+    parameters; but CPUs compute 16 channels in the time of one.
+    """
+
+    blocked = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, C', H - k + 1, W - k + 1)."""
+        if not self.blocked:
+            return super().forward(x)
+        shifted = [pad(self.weight, (dx, 1 - dx, dy, 1 - dy)) for dy in (0, 1) for dx in (0, 1)]
+        weight = torch.stack(shifted, dim=1).flatten(0, 1)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return pixel_shuffle(conv2d(x, weight, bias, stride=2), 2)
 
 
 class Generator(nn.Module):
@@ -103,7 +125,7 @@ class Generator(nn.Module):
             ]
         layers += [
             nn.ReflectionPad2d(3),
-            nn.Conv2d(width, target.shape[0], 7),
+            ToImage(width, target.shape[0], 7),
             output_activation(target.value_range),
         ]
         self.layers = nn.Sequential(*layers)

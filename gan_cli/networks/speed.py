@@ -47,8 +47,9 @@ class CpuDropout(nn.Module):
 class CpuInstanceNorm(nn.Module):
     """nn.InstanceNorm2d that takes a single image for what it is: a batch to normalise.
 
-    PyTorch views images as channels of one batch and copies on the way; for one image, batch norm
-    without running statistics computes the same directly: 6 % of a CycleGAN's step at batch 1.
+    PyTorch views images as channels of one batch, and copies them if they lie channels-last. Batch
+    norm without running statistics computes the same of one image directly: 6 % of a CycleGAN's
+    step at batch 1; and, channels-last, image by image in a half to a fifth of the time.
     """
 
     def __init__(self, eps: float) -> None:
@@ -58,8 +59,14 @@ class CpuInstanceNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> each channel of each image with mean 0 and variance 1."""
         if len(x) == 1:
-            return batch_norm(x, None, None, training=True, eps=self.eps)
-        return instance_norm(x, eps=self.eps)
+            return self.alone(x)
+        if x.is_contiguous():
+            return instance_norm(x, eps=self.eps)
+        return torch.cat([self.alone(image) for image in x.split(1)])
+
+    def alone(self, image: Tensor) -> Tensor:
+        """(1, C, H, W) -> the same, normalised."""
+        return batch_norm(image, None, None, training=True, eps=self.eps)
 
     def extra_repr(self) -> str:
         """As nn.InstanceNorm2d shows itself."""
@@ -70,7 +77,7 @@ class CpuInstanceNorm(nn.Module):
 ROWWISE = (
     *(nn.Identity, nn.Linear, nn.Embedding, nn.Conv2d, nn.ConvTranspose2d, nn.GroupNorm),
     *(nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.Dropout, nn.InstanceNorm2d),
-    *(nn.Sequential, nn.ModuleList),
+    *(nn.ReflectionPad2d, nn.Sequential, nn.ModuleList, nn.ModuleDict),
 )
 
 
@@ -112,6 +119,8 @@ def speed_up(game: nn.Module, device: torch.device, *, precision: str = "fp32") 
     for part in list(game.modules()):
         if isinstance(part, dcgan.ResizeConvolution):
             part.folded = True
+        if isinstance(part, resnet.ToImage):
+            part.blocked = device.type == "cpu"
         for networks in (DCGAN, RESNET):
             if isinstance(part, networks):
                 work_in_place(part)
