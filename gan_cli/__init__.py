@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,12 +10,6 @@ if TYPE_CHECKING:
     from gan_cli.trained import TrainedModel
 
 __version__ = "0.1.0"
-
-# PyTorch's threads wait for each other some hundred times a step, spinning for up to 15 ms. Where
-# other programs want the cores too, that made steps 5 to 60 times as long; after 1 ms they sleep.
-# Read by GNU OpenMP when torch is imported.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def load(run: str | Path, *, device: str = "cpu", trust_checkpoint: bool = False) -> TrainedModel:

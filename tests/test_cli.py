@@ -461,3 +461,18 @@ def test_a_full_disk_at_a_checkpoint_does_not_stop_training(
     result = cli(*FAST, "checkpoint_every=0")
     assert result.code == 1
     assert "the last checkpoint could not be written" in result.err
+
+
+@pytest.mark.parametrize(
+    ("given_by_user", "spins"),
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, given_by_user: dict[str, str], spins: str | None
+) -> None:
+    for key in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(key, raising=False)
+    for key, value in given_by_user.items():
+        monkeypatch.setenv(key, value)
+    cli("--version")
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
