@@ -17,6 +17,7 @@ from gan_cli.loop import Move, Turn, Watch, one_step
 from gan_cli.networks.dcgan import ResizeConvolution
 from gan_cli.networks.resnet import ToImage
 from gan_cli.networks.speed import CHANNELS_LAST, CpuInstanceNorm, is_rowwise, kind_of
+from gan_cli.networks.windows import Convolution, TransposedConvolution, suits
 from gan_cli.optimizers import light
 from tests.test_config import composed
 from tests.test_cyclegan import folders
@@ -184,6 +185,43 @@ def test_convolution_to_an_image_in_blocks_is_exact(bias: bool) -> None:
         assert (one - other).abs().max() <= 1e-12 * one.abs().max()
 
 
+@pytest.mark.parametrize("settings", [(4, 2, 1, 0), (5, 2, 2, 1), (4, 1, 1, 0), (3, 2, 0, 1)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolutions_as_products_are_exact(
+    settings: tuple[int, int, int, int], bias: bool
+) -> None:
+    kernel, stride, padding, further = settings
+    torch.manual_seed(0)
+    convolution = Convolution(3, 5, kernel, stride, padding, bias=bias)
+    transposed = TransposedConvolution(3, 5, kernel, stride, padding, further, bias=bias)
+    for plain in (convolution, transposed):
+        plain.double().to(memory_format=torch.channels_last)
+        quick = copy.deepcopy(plain)
+        quick.as_product = True
+        for shape in ((2, 3, 4, 4), (2, 3, 3, 5), (2, 3, 8, 7)):
+            x = torch.randn(shape, dtype=torch.float64)
+            results = []
+            for layer in (plain, quick):
+                given = x.clone().requires_grad_()
+                y = layer(given)
+                wanted = [given, *layer.parameters()]
+                first = torch.autograd.grad(y.pow(3).sum(), wanted, create_graph=True)
+                assert first[1].stride() == layer.weight.stride()
+                second = torch.autograd.grad(first[0].pow(2).sum(), [given, layer.weight])
+                results.append([y, *first, *second])
+            for one, other in zip(*results, strict=True):
+                assert one.shape == other.shape
+                assert (one - other).abs().max() <= 1e-12 * one.abs().max()
+
+
+def test_products_are_for_small_maps_and_weights_channels_last() -> None:
+    layer = Convolution(3, 5, 4, 2, 1)
+    assert not suits(layer.weight, 16)
+    layer.to(memory_format=torch.channels_last)
+    assert suits(layer.weight, 16)
+    assert not suits(layer.weight, 17)
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("n", [1, 3])
 def test_images_are_normalised_as_by_pytorch(layout: torch.memory_format, n: int) -> None:
@@ -244,6 +282,7 @@ def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
     assert torch.equal(*moved)
     code = """
 import sys, torch
+from gan_cli.networks.windows import Convolution, TransposedConvolution, suits
 from gan_cli.optimizers import light
 w = torch.nn.Parameter(torch.ones(2))
 o = light(torch.optim.Adam)([w], fused=True)

@@ -19,6 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm as divide_by_spectral_
 
 from gan_cli.errors import require
 from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
+from gan_cli.networks.windows import Convolution, TransposedConvolution
 from gan_cli.spec import DataSpec
 
 Norm = Literal["batch", "instance", "layer", "none"]
@@ -109,12 +110,12 @@ def bound_weights(network: nn.Module) -> None:
 def halve(inputs: int, outputs: int, kernel_size: int, *, bias: bool) -> nn.Conv2d:
     """A convolution that exactly halves both sides."""
     padding = (kernel_size - 1) // 2
-    return nn.Conv2d(inputs, outputs, kernel_size, stride=2, padding=padding, bias=bias)
+    return Convolution(inputs, outputs, kernel_size, stride=2, padding=padding, bias=bias)
 
 
 def double(inputs: int, outputs: int, kernel_size: int, *, bias: bool) -> nn.ConvTranspose2d:
     """A transposed convolution that exactly doubles both sides."""
-    return nn.ConvTranspose2d(
+    return TransposedConvolution(
         inputs,
         outputs,
         kernel_size,

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils.parametrize import is_parametrized
 
 from gan_cli.networks import dcgan, resnet
+from gan_cli.networks.windows import Convolution, TransposedConvolution
 
 STEPS = 2**16  # a rate is rounded to a multiple of 1/65536, and the scale follows
 
@@ -121,6 +123,9 @@ def speed_up(game: nn.Module, device: torch.device, *, precision: str = "fp32") 
             part.folded = True
         if isinstance(part, resnet.ToImage):
             part.blocked = device.type == "cpu"
+        if isinstance(part, Convolution | TransposedConvolution):
+            # Each look at a weight that is divided by its spectral norm moves an estimate.
+            part.as_product = device.type == "cpu" and not is_parametrized(part)
         for networks in (DCGAN, RESNET):
             if isinstance(part, networks):
                 work_in_place(part)
