@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
+import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -88,7 +88,7 @@ def check(config: Node, *, trusted: bool, given: Collection[str] = (), world: in
     if "data" in made:
         check_data(config, made["data"], world, problems)
     if "optimizer" in made:
-        check_optimizer(config, problems)
+        check_optimizer(config, problems, on_cpu=is_on_cpu(config["device"]))
     if problems:
         raise UserError(list_problems(list(dict.fromkeys(problems))))
     return notes + meaning_notes(config, made, networks, given)
@@ -358,14 +358,29 @@ def check_data(config: Node, source: DataSource, world: int, problems: list[str]
         )
 
 
-def check_optimizer(config: Node, problems: list[str]) -> None:
-    """Let the optimizer check its arguments, on a parameter that nobody needs."""
+def is_on_cpu(device: str) -> bool:
+    """Whether a run on this device, if there is such a one, is on the CPU."""
+    try:
+        return resolve_device(device).type == "cpu"
+    except ValueError:
+        return False
+
+
+def check_optimizer(config: Node, problems: list[str], *, on_cpu: bool) -> None:
+    """Let the optimizer check its arguments, and on the CPU step once, on a weight nobody needs."""
     if not is_positive(config["optimizer"]["lr"]):
         return  # said already
+    parameter = torch.nn.Parameter(torch.zeros(2, 2))
+    parameter.grad = torch.zeros_like(parameter)
     try:
-        build_optimizer(config, "d", [torch.nn.Parameter(torch.zeros(1))])
+        optimizer = build_optimizer(config, "d", [parameter])
+        if on_cpu:  # what one device cannot another may
+            optimizer.step()
     except UserError as error:
         problems.append(str(error))
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        said = str(error).strip().partition("\n")[0]
+        problems.append(f"optimizer: cannot step with these settings ({said})")
 
 
 def meaning_notes(
@@ -467,14 +482,27 @@ def fits(value: object, hint: Any) -> bool:
     return False
 
 
+#: Types as a person calls them, and lists of them with an example.
+PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+LISTED = {int: ("whole numbers", "[1,2]"), float: ("numbers", "[0.5,0.9]"), str: ("names", "[a,b]")}
+
+
 def describe(hint: Any) -> str:
-    """A type as a person may read it."""
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    if isinstance(hint, type):
-        return hint.__name__
-    words = str(hint).replace("typing.", "").replace("collections.abc.", "")
-    return re.sub(r"(?:Sequence|list|tuple)\[(\w+).*?\]", r"a list of \1, like [1,2]", words)
+    """A type as a person may read it; tensors, which no config can hold, are left out."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return "one of " + ", ".join("null" if word is None else str(word) for word in inner)
+    if origin in (typing.Union, types.UnionType):
+        words = [describe(part) for part in inner if part not in (types.NoneType, torch.Tensor)]
+        return ", or ".join([*words, *(["null"] if types.NoneType in inner else [])])
+    if hint in PLAIN:
+        return PLAIN[hint]
+    if origin in (list, tuple, Sequence):
+        for kind, (plural, example) in LISTED.items():
+            if kind in (inner[0], *typing.get_args(inner[0])):
+                is_fixed = origin is tuple and Ellipsis not in inner
+                return f"{len(inner) if is_fixed else 'a list of'} {plural}, like {example}"
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def metrics_problems(key: str, names: object) -> list[str]:

@@ -111,8 +111,9 @@ keys (default)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)
 
-metrics, each with its standard error
-  theory                  points: divergences from a known p_data, D against D*
+metrics, with their standard errors
+  theory                  points: divergences from a known p_data (beside the
+                            floor of their estimate), D against D*
   parzen                  images: log-likelihood under a Parzen window
   frechet_classifier      labelled images: distances on features of a classifier
   kernel_classifier         that is trained once on the data and kept in the

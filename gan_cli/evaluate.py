@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 import time
@@ -21,7 +22,7 @@ from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Found, Subject
 from gan_cli.files import replacing
 from gan_cli.pictures import write_png
-from gan_cli.runlog import LoadingBar, merge_line, number, write_events
+from gan_cli.runlog import LoadingBar, line_at, merge_line, number, write_events
 from gan_cli.terminal import Terminal
 from gan_cli.trained import TrainedModel, open_run
 
@@ -75,7 +76,10 @@ def run(config: dict[str, Any]) -> int:
     terminal.print(table(record))
     keep(record, found, model, file, terminal)
     if left_out := [name for name in METRICS if name not in names and config["metrics"] is None]:
-        terminal.say(f"not for this model and data: {', '.join(left_out)} (metrics=NAME says why)")
+        terminal.say(
+            "not measured, as they do not suit the model, the data or n: "
+            f"{', '.join(left_out)} (metrics=NAME says why)"
+        )
     terminal.say(f"measured in {time.monotonic() - began:.0f} s")
     return 0
 
@@ -154,14 +158,15 @@ def keep(
     folder = folder_of(model)
     try:
         before = read(file)
-        if any(before.get(key) != record[key] for key in SAME):
+        if before and any(before.get(key) != record[key] for key in SAME):
+            terminal.say(f"the earlier evaluation is now {set_aside(file)}")
             before = {}
         with replacing(file) as temporary:
             text = json.dumps({**before, **record}, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, encoding="utf-8")
         written = [file]
         for name, picture in found.pictures.items():
-            path = file.parent / FOLDER / f"{name}_step_{record['step']:08d}.png"
+            path = beside(file) / f"{name}_step_{record['step']:08d}.png"
             path.parent.mkdir(exist_ok=True)
             write_png(path, picture)
             written.append(path)
@@ -171,12 +176,37 @@ def keep(
     if file != folder / FILE or not rundir.is_run(folder):
         return
     try:
+        known = line_at(folder, record["step"]).get("eval/samples", record["samples"])
+        if known != record["samples"]:
+            terminal.say(
+                f"note: metrics.jsonl keeps its values of {known:.0f} samples for this step"
+            )
+            return
         with rundir.lock(folder):
             scalars = {**found.scalars, "eval/samples": float(record["samples"])}
             merge_line(folder, record["step"], scalars)
             write_events(folder / FOLDER, record["step"], found.scalars, found.pictures)
     except (UserError, OSError) as error:
         terminal.say(f"note: metrics.jsonl and TensorBoard are left as they are ({error})")
+
+
+def beside(file: Path) -> Path:
+    """The folder of an evaluation's pictures."""
+    return file.parent / (FOLDER if file.name == FILE else f"{file.stem}_files")
+
+
+def set_aside(file: Path) -> Path:
+    """Move an evaluation that another one would replace to a place of its own.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    folder = beside(file)
+    folder.mkdir(exist_ok=True)
+    places = (folder / f"earlier_{number}.json" for number in itertools.count(1))
+    place = next(place for place in places if not place.exists())
+    file.rename(place)
+    return place
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
     roots = [*field_names(config_name), *(group for group in options if group == "experiment")]
     for text in overrides:
         if not text.lstrip("+~").startswith("hydra"):
-            message = explain_backbone(text) or explain_syntax(text, str(error), roots)
+            message = explain_backbone(text, str(error)) or explain_syntax(text, str(error), roots)
             message = message or explain_group(text, str(error), options)
             message = message or explain_root(config_name, text, str(error), roots)
             if message:
@@ -110,8 +110,14 @@ def explain_root(config_name: str, text: str, error: str, roots: list[str]) -> s
     """A key that is not there, or a value of another type than its key's."""
     key, _, _ = text.partition("=")
     name = key.lstrip("+~").split("@")[0]
-    if "." not in name and name not in roots:
+    if "." not in name and name not in roots and key != BACKBONE_GROUP:
         return f"{key}: no such key. {suggest_root(config_name, name, roots)}"
+    root, _, inner = name.partition(".")
+    if inner and is_value(config_name, root):
+        lone = inner.rpartition(".")[2]
+        match = lone if lone in roots else nearest(lone, roots)
+        hint = f" Did you mean {match}?" if match else ""
+        return f"{key}: no such key: {root} is one value.{hint}"
     kind = field_type(config_name, name)
     if kind and "rror merging override" in error and text in error:
         return f"{text}: must be {kind}"
@@ -195,6 +201,13 @@ def field_type(config_name: str, name: str) -> str | None:
     return None
 
 
+def is_value(config_name: str, name: str) -> bool:
+    """Whether a root key holds a single value, without keys of its own."""
+    kinds = [str(field.type) for field in fields(SCHEMAS[config_name]) if field.name == name]
+    parts = [part.strip() for kind in kinds for part in kind.split("|")]
+    return bool(parts) and all(part in {*TYPES, "None"} for part in parts)
+
+
 def flags_first(arguments: list[str]) -> list[str]:
     """Move -m before the overrides: the parser reads no override after a flag among them."""
     flags = [text for text in arguments if text in ("-m", "--multirun")]
@@ -217,10 +230,10 @@ def choose_backbone(arguments: list[str]) -> list[str]:
     ]
 
 
-def explain_backbone(text: str) -> str | None:
+def explain_backbone(text: str, error: str) -> str | None:
     """A backbone that is not there, or for a model that has only one."""
     key, _, value = text.partition("=")
-    if key != BACKBONE_GROUP:
+    if key != BACKBONE_GROUP or "model/backbone" not in error:
         return None
     options = sorted(file.stem for file in (config_dir() / "model" / "backbone").glob("*.yaml"))
     if all(option in options for option in value.split(",")):

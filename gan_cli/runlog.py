@@ -320,6 +320,14 @@ def merge_line(run: Path, step: int, scalars: Mapping[str, float]) -> None:
         temporary.write_bytes(b"".join(lines))
 
 
+def line_at(run: Path, step: int) -> dict[str, Any]:
+    """The line of a step of metrics.jsonl; empty if there is none."""
+    file = run / METRICS
+    lines = file.read_bytes().splitlines() if file.is_file() else []
+    found: dict[str, Any] = next((json.loads(x) for x in lines if step_of(x) == step), {})
+    return found
+
+
 def step_of(line: bytes) -> int | None:
     """The step of a line of metrics.jsonl; None if it cannot be read."""
     try:

@@ -128,7 +128,7 @@ def test_all_problems_are_reported_together() -> None:
     for part in (
         "k=0: must be at least 1", "noise.dim=0", "noise.low=2", "steps=-5", "data.batch_size=0",
         "optimizer.lr=0", "model.generator.activation=relo: must be one of relu",
-        "model.discriminator.dropout=high: must be float", "device=cuda:99", "precision=fp8",
+        "model.discriminator.dropout=high: must be a number", "device=cuda:99", "precision=fp8",
         "data.image_size=[8]", "seed=-1", "name=a/../b",
     ):  # fmt: skip
         assert part in message

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,9 @@ from gan_cli.data.digits import Digits
 from gan_cli.data.pairs import DigitDomains
 from gan_cli.errors import UserError
 from gan_cli.evaluation import encoders, measures, suited
+from gan_cli.evaluation.cache import cached
 from gan_cli.evaluation.encoders import Inception, classifier_of
+from gan_cli.evaluation.measures import share_error
 from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.registry import METRICS, Evaluation, choose, measure
 from gan_cli.evaluation.subject import Subject
@@ -28,7 +31,12 @@ from gan_cli.games.conditional import ConditionalGAN
 from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
 from gan_cli.losses import NonSaturating
-from gan_cli.metrics.features import frechet_distance, kernel_distance, neighbourhoods
+from gan_cli.metrics.features import (
+    frechet_distance,
+    kernel_distance,
+    neighbourhoods,
+    pairwise_distance,
+)
 from gan_cli.networks.dcgan import Discriminator
 from gan_cli.noise import Uniform
 from gan_cli.runlog import read_metrics
@@ -383,7 +391,7 @@ def test_gan_evaluate_writes_everywhere(cli: Cli) -> None:
                 "eval/diversity_fake", "eval/nearest_fake"):  # fmt: skip
         assert key in record
         assert key in done.out
-    assert "not for this model and data: theory, fid" in done.out
+    assert "not measured, as they do not suit the model, the data or n: theory, fid" in done.out
     after = Path("outputs/x/metrics.jsonl").read_text().splitlines()
     assert after[:-1] == lines[:-1]
     assert json.loads(after[-1]).items() >= json.loads(lines[-1]).items()
@@ -396,6 +404,14 @@ def test_gan_evaluate_writes_everywhere(cli: Cli) -> None:
     again = ("run=outputs/x/checkpoints/step_00000004.pt", "n=200", "metrics=[diversity]")
     assert cli(*again, "out=other.json", app=commands.EVALUATE).code == 0
     assert "eval/parzen" not in json.loads(Path("other.json").read_text())
+    assert Path("outputs/x/metrics.jsonl").read_text().splitlines() == after
+    # Nothing is lost: the numbers of more samples are kept, and not mixed with those of fewer.
+    fewer = cli("run=outputs/x", "n=20", "metrics=diversity", app=commands.EVALUATE)
+    aside = Path("outputs/x/evaluation/earlier_1.json")
+    assert f"the earlier evaluation is now {aside}" in fewer.out
+    assert "metrics.jsonl keeps its values of 300 samples" in fewer.out
+    assert json.loads(aside.read_text()) == record
+    assert json.loads(Path("outputs/x/evaluation.json").read_text())["samples"] == 20
     assert Path("outputs/x/metrics.jsonl").read_text().splitlines() == after
     # A resumed run goes on from such a file.
     assert cli("resume=outputs/x", "steps=6").code == 0
@@ -558,3 +574,31 @@ def test_fid_and_kid_are_torch_fidelitys() -> None:
     assert kernel_distance(*ours, size=100, subsets=1)[0] == pytest.approx(
         theirs["kernel_inception_distance_mean"], rel=1e-4
     )
+
+
+def test_a_full_disk_costs_the_cache_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError(
+            "[enforce fail at inline_container.cc:671] unexpected pos 80832 vs 80728"
+        )
+
+    monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch, "save", full)
+    made = []
+    for _ in range(2):
+        found = cached("x", lambda: {"made": made.append(1) or len(made)}, keys=["made"])
+        assert found == {"made": len(made)}
+    assert len(made) == 2
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".tmp"]
+
+
+def test_shares_of_none_and_all_are_not_certain() -> None:
+    assert math.isclose(share_error(0.0, 500), share_error(1.0, 500))
+    assert share_error(0.0, 500) > 0.001
+    assert math.isclose(share_error(0.5, 400), 0.025, rel_tol=0.01)
+
+
+def test_one_pair_has_no_error() -> None:
+    value, error = pairwise_distance(torch.tensor([[0.0, 3.0], [4.0, 0.0]]))
+    assert value == 5.0
+    assert math.isnan(error)

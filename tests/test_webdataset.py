@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -259,6 +259,48 @@ def test_damaged_images_and_shards_are_named_and_passed_over(tmp_path: Path) -> 
     labelled.watch(told.append)
     drawn(labelled, 3)
     assert any("c cannot be used (.cls holds '7', no number below data.c" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda tar: tar[:5120] + b"?" * 512 + tar[5632:], "a damaged header: "),
+        (lambda tar: tar[:5120], "cut short: no end mark"),
+        (lambda tar: tar[:5300], "a damaged header: truncated header"),
+    ],
+)
+def test_a_damaged_header_is_no_silent_end(
+    tmp_path: Path, damage: Callable[[bytes], bytes], why: str
+) -> None:
+    write_shards(tmp_path, [4, 4])
+    shard = tmp_path / "s-1.tar"
+    whole = shard.read_bytes()
+    with tarfile.open(shard) as archive:
+        assert 5120 in [member.offset for member in archive]
+    shard.write_bytes(damage(whole))
+    told: list[str] = []
+    some = batches(load(tmp_path, shards="s-{0..1}.tar"), 4)
+    some.watch(told.append)
+    drawn(some, 8)
+    assert len(told) == 1
+    assert f"s-1.tar cannot be read to its end ({why}" in told[0]
+
+
+def test_an_empty_shard_is_named(tmp_path: Path) -> None:
+    write_shards(tmp_path, [4])
+    write_tar(tmp_path / "s-1.tar", {})
+    told: list[str] = []
+    some = batches(load(tmp_path, shards="s-{0..1}.tar"), 4)
+    some.watch(told.append)
+    drawn(some, 4)
+    assert told == [f"{tmp_path}/s-1.tar holds no files; the next shard is read."]
+
+
+def test_shards_of_one_size_are_told_apart(tmp_path: Path) -> None:
+    write_shards(tmp_path, [4, 4])
+    before, again = (load(tmp_path, shards="s-{0..1}.tar").fingerprint() for _ in range(2))
+    (tmp_path / "s-1.tar").write_bytes((tmp_path / "s-0.tar").read_bytes())
+    assert before == again != load(tmp_path, shards="s-{0..1}.tar").fingerprint()
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -179,6 +179,8 @@ class Reader:
                     gave = True
                     self._failed.clear()
                     yield sample
+                if not gave:
+                    self._tell(f"{name} holds no files; the next shard is read.")
             except UnreadableShardError as error:
                 self._tell(f"{name} cannot be read to its end ({error}); the next shard is.")
                 if gave:

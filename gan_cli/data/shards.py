@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import lzma
+import re
 import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from gan_cli.data.image_files import Shape
 
 EXTENSIONS = frozenset(("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"))
 LABEL = "cls"  # the extension of labels
+META = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
 WORKERS = 4  # at most, where nobody says
 PATIENCE_S = 5.0  # that a command gets to end once nobody reads it any more
 READ_ERRORS = (OSError, tarfile.TarError, ValueError, EOFError, zlib.error, lzma.LZMAError)
@@ -77,7 +79,7 @@ class Shards:
             UnreadableShardError: it cannot be opened, or not be read to its end.
         """
         import webdataset
-        from webdataset.tariterators import group_by_keys, tar_file_expander
+        from webdataset.tariterators import group_by_keys
 
         try:
             stream = webdataset.gopen(name)
@@ -85,7 +87,7 @@ class Shards:
             raise UnreadableShardError(reason(error)) from error
         failure, is_over = None, False
         try:
-            yield from group_by_keys(tar_file_expander([{"url": name, "stream": stream}]))
+            yield from group_by_keys(files(stream, name))
             is_over = True
         except READ_ERRORS as error:
             failure, is_over = reason(error), True
@@ -126,6 +128,39 @@ class Shards:
                 for sample in self.read(name):
                     with contextlib.suppress(UnusableImageError):
                         yield self.decode(sample)
+
+
+class WholeHeader(tarfile.TarInfo):
+    """A member whose damaged header is an error, which tarfile takes for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """Read the next header.
+
+        Raises:
+            tarfile.ReadError: it is damaged or cut short, or the archive's end mark is missing.
+        """
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            kind = type(error).__name__
+            # The end mark is one too; and the first header says itself that this is no archive.
+            if kind == "EOFHeaderError" or archive.offset == 0:
+                raise
+            is_end = kind == "EmptyHeaderError"
+            why = "cut short: no end mark" if is_end else f"a damaged header: {error}"
+            raise tarfile.ReadError(why) from error
+
+
+def files(stream: Any, name: str) -> Iterator[Sample]:
+    """The files of one shard as `group_by_keys` wants them; `__meta__` ones are left out."""
+    with tarfile.open(fileobj=stream, mode="r|*", tarinfo=WholeHeader) as archive:
+        for member in archive:
+            if member.isreg() and not META.match(member.name):
+                content = archive.extractfile(member)
+                assert content is not None
+                yield {"fname": member.name, "data": content.read(), "__url__": name}
+            vars(archive)["members"] = []  # or it would remember all of them
 
 
 def reason(error: BaseException) -> str:

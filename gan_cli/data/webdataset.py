@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import math
@@ -22,6 +23,7 @@ from gan_cli.errors import UserError, require
 from gan_cli.spec import DataSpec
 
 MOST_SHARDS = 1_000_000
+HEAD = 2**16  # bytes of each local shard that tell it from others
 TRIED = 100  # samples looked at for a usable image before training
 NAMED = 5  # shards or samples named in a message
 #: Runs any shell command, which a checkpoint's config must not.
@@ -142,8 +144,12 @@ class WebDataset(DataSource):
     def _identity(self) -> str:
         digest = hashlib.blake2b(repr((self.framing.shape, self.classes)).encode(), digest_size=8)
         for given, name in zip(self.given, self.names, strict=True):
-            size = "" if has_scheme(name) else Path(name).stat().st_size
-            digest.update(f"{given}\0{size}\0".encode("utf-8", "surrogateescape"))
+            digest.update(f"{given}\0".encode("utf-8", "surrogateescape"))
+            if not has_scheme(name):
+                digest.update(Path(name).stat().st_size.to_bytes(8, "big"))
+                # Shards are often of one size. One that cannot be read is told of in its turn.
+                with contextlib.suppress(OSError), Path(name).open("rb") as file:
+                    digest.update(file.read(HEAD))
         return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
 import zipfile
@@ -65,7 +66,8 @@ def cached(
             if (found := read(file, keys)) is not None:  # another process was faster
                 return found
             made = make()
-            with replacing(file) as temporary:
+            # torch says "disk full" as a RuntimeError.
+            with contextlib.suppress(OSError, RuntimeError), replacing(file) as temporary:
                 torch.save(made, temporary)
             return made
     except OSError:

@@ -53,7 +53,17 @@ def mean(values: Tensor, key: str) -> dict[str, float]:
 
 def share(hits: Tensor, key: str) -> dict[str, float]:
     """The share of hits, and its standard error."""
-    return mean(hits.double(), key)
+    found = hits.double().mean().item()
+    return {key: found, f"{key}_error": share_error(found, len(hits))}
+
+
+def share_error(found: float, n: int) -> float:
+    """The standard error of a share found among n; none or all of n are not certain to be so.
+
+    As of half a hit and half a miss more (Agresti & Coull 1998).
+    """
+    shrunk = (n * found + 0.5) / (n + 1)
+    return math.sqrt(shrunk * (1 - shrunk) / (n + 1))
 
 
 def measure_theory(subject: Subject) -> Found:
@@ -152,7 +162,7 @@ def prdc(encoder: Callable[[Subject], Encoder], suffix: str) -> Callable[[Subjec
         values = neighbourhoods(real, fake)
         for key in ("precision", "recall", "coverage"):  # shares of a number of data
             count = len(fake) if key == "precision" else len(real)
-            values[f"{key}_error"] = math.sqrt(values[key] * (1 - values[key]) / count)
+            values[f"{key}_error"] = share_error(values[key], count)
         for key, value in values.items():
             name, _, is_error = key.partition("_")
             found[f"eval/{name}_{suffix}" + ("_error" if is_error else "")] = value

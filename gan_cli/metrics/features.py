@@ -118,6 +118,8 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def pairwise_distance(x: Tensor) -> tuple[float, float]:
     """Mean Euclidean distance of two different data of x, (n, ...), and its standard error."""
     n = len(x)
+    if n < 3:  # one pair tells nothing of the others
+        return torch.dist(*x.flatten(1).double()).item(), math.nan
     of_each = torch.cdist(x.flatten(1).double(), x.flatten(1).double()).sum(dim=1) / (n - 1)
     # Each datum is in n - 1 pairs: twice the error of independent values (Hoeffding 1948).
     return of_each.mean().item(), 2 * of_each.std().item() / math.sqrt(n)

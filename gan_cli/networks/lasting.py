@@ -66,7 +66,9 @@ def let_last(network: nn.Module) -> None:
     """
     layers = [name for name, part in network.named_modules() if type(part) is nn.Dropout]
     if not layers:
-        raise ValueError("dropout_in_sampling=true: there is no dropout. Set dropout above 0")
+        raise ValueError(
+            "dropout_in_sampling=true: there is no dropout. Set model.generator.dropout above 0"
+        )
     for number, name in enumerate(layers):
         dropout = network.get_submodule(name)
         assert isinstance(dropout, nn.Dropout)
