@@ -166,6 +166,8 @@ def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
     options = groups()
     pairs = [text.partition("=") for text in overrides]
     chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
+    if "model=cgan" in chosen:
+        chosen += [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return sorted(_dotted(compose(config_name, chosen)))
 
