@@ -438,6 +438,11 @@ def unused_notes(config: Node, given: Collection[str]) -> list[str]:
     if config["objective"] is None and "direction" in given:
         notes.append("direction has no effect: there is no objective.")
     unused = [key for key in ("eval_metrics", "eval_samples", "inception") if key in given]
+    if config["eval_every"] > config["steps"]:
+        notes.append(
+            f"eval_every={config['eval_every']} is beyond steps={config['steps']}: "
+            "nothing is evaluated."
+        )
     if unused and not config["eval_every"]:
         notes.append(f"{', '.join(unused)} without effect: eval_every=0 evaluates nothing.")
     for role in ("generator", "discriminator"):

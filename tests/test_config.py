@@ -243,3 +243,10 @@ def test_contradictions_are_refused() -> None:
         check(composed("compile=true", "performance=plain"), trusted=True)
     with pytest.raises(UserError, match=r"data\.kind=points"):
         check(composed("data.kind=points"), trusted=True)
+
+
+def test_an_evaluation_that_never_comes_is_noted() -> None:
+    beyond = check(composed("data=ring", "eval_every=20", "steps=10"), trusted=True)
+    assert "eval_every=20 is beyond steps=10: nothing is evaluated." in beyond
+    within = check(composed("data=ring", "eval_every=10", "steps=10"), trusted=True)
+    assert not [note for note in within if "eval_every" in note]

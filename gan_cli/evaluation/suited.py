@@ -68,7 +68,8 @@ def too_few(subject: Subject) -> str | None:
     have = min(subject.n, len(subject.reference.dataset))
     if have >= FEWEST:
         return None
-    return f"{have} data are too few for a distance of distributions; at least {FEWEST}"
+    asked = "" if subject.n > have else f" Give n={FEWEST} or more"
+    return f"{have} data are too few for features of a network; at least {FEWEST}.{asked}"
 
 
 def no_density(subject: Subject) -> str | None:
