@@ -378,7 +378,7 @@ def check_optimizer(config: Node, problems: list[str], *, on_cpu: bool) -> None:
             optimizer.step()
     except UserError as error:
         problems.append(str(error))
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
         said = str(error).strip().partition("\n")[0]
         problems.append(f"optimizer: cannot step with these settings ({said})")
 

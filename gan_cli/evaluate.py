@@ -176,15 +176,16 @@ def keep(
     if file != folder / FILE or not rundir.is_run(folder):
         return
     try:
-        known = line_at(folder, record["step"]).get("eval/samples", record["samples"])
-        if known != record["samples"]:
+        known = line_at(folder, record["step"]).get("eval/samples")
+        if isinstance(known, int | float) and known > record["samples"]:
             terminal.say(
                 f"note: metrics.jsonl keeps its values of {known:.0f} samples for this step"
             )
             return
         with rundir.lock(folder):
             scalars = {**found.scalars, "eval/samples": float(record["samples"])}
-            merge_line(folder, record["step"], scalars)
+            afresh = known != record["samples"]
+            merge_line(folder, record["step"], scalars, afresh=afresh)
             write_events(folder / FOLDER, record["step"], found.scalars, found.pictures)
     except (UserError, OSError) as error:
         terminal.say(f"note: metrics.jsonl and TensorBoard are left as they are ({error})")

@@ -167,7 +167,8 @@ def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
     pairs = [text.partition("=") for text in overrides]
     chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
     if "model=cgan" in chosen:
-        chosen += [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
+        backbones = [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
+        chosen += [text for text in backbones if "," not in text]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return sorted(_dotted(compose(config_name, chosen)))
 

@@ -299,8 +299,14 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return [line for line in found if isinstance(line, dict)]
 
 
-def merge_line(run: Path, step: int, scalars: Mapping[str, float]) -> None:
+def merge_line(run: Path, step: int, scalars: Mapping[str, float], *, afresh: bool = False) -> None:
     """Enter numbers into the line of a step of metrics.jsonl; all other lines stay as they are.
+
+    Args:
+        run: its directory.
+        step: whose line.
+        scalars: the numbers.
+        afresh: drop what an earlier evaluation entered into it (`eval/...`).
 
     Raises:
         OSError: it could not be written; the file is as before.
@@ -314,6 +320,8 @@ def merge_line(run: Path, step: int, scalars: Mapping[str, float]) -> None:
             at = number + 1
         elif found == step:
             at, known, replaced = number, json.loads(line), 1
+    if afresh:
+        known = {key: value for key, value in known.items() if not key.startswith("eval/")}
     merged = json.dumps({**known, **scalars}) + "\n"
     lines[at : at + replaced] = [merged.encode()]
     with replacing(file) as temporary:

@@ -74,6 +74,7 @@ MISTAKES = [
         ["model.generator.upsampling: no such key"],
     ),
     (["+optimizer.fused=true", "+optimizer.foreach=true"], ["optimizer: cannot step", "together"]),
+    (["-m", "model=cgan", "model.backbone=mlp,conv", "model.generator.q=1"], ["generator.q: no"]),
     (["+optimizer.differentiable=true"], ["optimizer: cannot step", "in-place"]),
     (["optimizer.betas=[0.5]"], ["optimizer.betas=[0.5]: must be 2 numbers, like [0.5,0.9]"]),
     (["threads=100000"], ["threads=100000"]),
@@ -479,7 +480,8 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, given_by_user: dict[str, str], spins: str | None
 ) -> None:
     for key in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
-        monkeypatch.delenv(key, raising=False)
+        monkeypatch.setenv(key, "")  # or nothing would be put back afterwards
+        monkeypatch.delenv(key)
     for key, value in given_by_user.items():
         monkeypatch.setenv(key, value)
     cli("--version")

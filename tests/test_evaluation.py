@@ -39,7 +39,7 @@ from gan_cli.metrics.features import (
 )
 from gan_cli.networks.dcgan import Discriminator
 from gan_cli.noise import Uniform
-from gan_cli.runlog import read_metrics
+from gan_cli.runlog import line_at, merge_line, read_metrics
 from gan_cli.spec import DataSpec
 from tests.conftest import Cli, idx_bytes
 
@@ -602,3 +602,14 @@ def test_one_pair_has_no_error() -> None:
     value, error = pairwise_distance(torch.tensor([[0.0, 3.0], [4.0, 0.0]]))
     assert value == 5.0
     assert math.isnan(error)
+
+
+def test_more_samples_replace_fewer_in_metrics(tmp_path: Path) -> None:
+    for step in (1, 2):
+        merge_line(tmp_path, step, {"loss/d": 1.0, "eval/parzen": 5.0, "eval/samples": 10.0})
+    merge_line(tmp_path, 2, {"eval/diversity_fake": 3.0, "eval/samples": 20.0}, afresh=True)
+    assert line_at(tmp_path, 1)["eval/parzen"] == 5.0
+    assert line_at(tmp_path, 2) == {
+        "step": 2, "loss/d": 1.0, "eval/diversity_fake": 3.0, "eval/samples": 20.0,
+    }  # fmt: skip
+    assert line_at(tmp_path, 3) == {}
