@@ -103,7 +103,8 @@ def run(checkout: Path, overrides: list[str], folder: Path) -> dict[str, Any]:
     if world > 1:
         start += ["torch.distributed.run", "--standalone", f"--nproc-per-node={world}", "-m"]
     environment = os.environ | {
-        "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "GAN_TRAIN_CACHE": str(folder / "cache")
+        "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1",
+        "GAN_TRAIN_CACHE": str(folder / "cache"),
     }  # fmt: skip
 
     for domain in "ab":  # PHOTOS
