@@ -57,9 +57,15 @@ def result(trial: Trial, run: Path, arguments: list[str]) -> float:
     """Train unless it is done, evaluate unless it is done, and give the figure."""
     told = run / "evaluation.json"
     if not told.is_file():
-        call("gan_cli.commands", "train", *trial.train, *arguments, f"name={run.name}",
+        call("gan_cli.cli.commands", "train", *trial.train, *arguments, f"name={run.name}",
              f"output_dir='{run.parent}'", "sample_every=0")  # fmt: skip
-        call("gan_cli.commands", "evaluate", f"run='{run}'", f"metrics=[{trial.metric}]", "n=5000")
+        call(
+            "gan_cli.cli.commands",
+            "evaluate",
+            f"run='{run}'",
+            f"metrics=[{trial.metric}]",
+            "n=5000",
+        )
     found = json.loads(told.read_text())
     return statistics.mean(found[key] for key in trial.keys)
 

@@ -19,10 +19,10 @@ import torch
 
 from benchmarks.rows import ROWS, composed
 from benchmarks.runs import cores
-from gan_cli.build import build_session, load_data
-from gan_cli.checkpoint import Saver
 from gan_cli.evaluation.registry import evaluation_of
-from gan_cli.loop import Move, Player, Turn, draw, play
+from gan_cli.runs.checkpoint import Saver
+from gan_cli.settings.build import build_session, load_data
+from gan_cli.training.loop import Move, Player, Turn, draw, play
 
 CPU = torch.device("cpu")
 

@@ -25,9 +25,9 @@ from typing import Any
 import torch
 
 import gan_cli
-from gan_cli.checkpoint import read_newest
-from gan_cli.environment import describe
-from gan_cli.runlog import read_metrics
+from gan_cli.runs.checkpoint import read_newest
+from gan_cli.runs.log import read_metrics
+from gan_cli.system.environment import describe
 
 OUTPUT = Path("outputs/reproduce")
 RESULTS = OUTPUT / "results.json"
@@ -154,7 +154,12 @@ ROWS: dict[str, Row] = {
 
 def command(script: str, *arguments: str) -> None:
     """Run a console script as a user does; stop if it fails."""
-    line = [sys.executable, "-c", f"from gan_cli.commands import {script}; {script}()", *arguments]
+    line = [
+        sys.executable,
+        "-c",
+        f"from gan_cli.cli.commands import {script}; {script}()",
+        *arguments,
+    ]
     subprocess.run(line, check=True)
 
 

@@ -22,9 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.rows import composed
 from benchmarks.runs import cores
-from gan_cli.build import build_game, build_optimizer, make
-from gan_cli.loop import Move, Player, Turn, play
+from gan_cli.settings.build import build_game, build_optimizer, make
 from gan_cli.spec import AnySpec, Batch, DataSpec, PairBatch, PairSpec
+from gan_cli.training.loop import Move, Player, Turn, play
 
 CPU = torch.device("cpu")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

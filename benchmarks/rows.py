@@ -96,7 +96,7 @@ def composed(*overrides: str) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from gan_cli.config import config_dir, register_schemas
+    from gan_cli.settings.schema import config_dir, register_schemas
 
     register_schemas()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from gan_cli.data.mnist import FILES, find_file
-from gan_cli.environment import cpu_kind
+from gan_cli.system.environment import cpu_kind
 
 HERE = Path(__file__).resolve().parent
 Measure = dict[str, float]

@@ -28,9 +28,9 @@ from pathlib import Path
 
 import torch
 
-from gan_cli import checkpoint
 from gan_cli.errors import UserError
-from gan_cli.runlog import without_machine
+from gan_cli.runs import checkpoint
+from gan_cli.runs.log import without_machine
 
 COMMON = [
     "data.batch_size=50", "log_every=3", "sample_every=7", "checkpoint_every=5", "threads=1",

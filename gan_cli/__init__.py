@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gan_cli import aliases
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gan_cli.trained import TrainedModel
+    from gan_cli.loading import TrainedModel
 
 __version__ = "0.1.0"
+
+aliases.install()
 
 
 def load(run: str | Path, *, device: str = "cpu", trust_checkpoint: bool = False) -> TrainedModel:
@@ -24,6 +28,6 @@ def load(run: str | Path, *, device: str = "cpu", trust_checkpoint: bool = False
     Raises:
         gan_cli.errors.UserError: `run` holds no checkpoint that can be used.
     """
-    from gan_cli.trained import load_run
+    from gan_cli.loading import load_run
 
     return load_run(run, device=device, trust_checkpoint=trust_checkpoint)

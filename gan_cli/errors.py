@@ -49,3 +49,12 @@ def list_problems(problems: list[str], *, where: str = "the configuration") -> s
         return problems[0]
     lines = "\n".join(f"  {problem}" for problem in problems)
     return f"{len(problems)} problems in {where}:\n{lines}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the machine or the GPU ran out of memory."""
+    text = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text or "can't allocate memory" in text)
+    )

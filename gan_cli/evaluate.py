@@ -11,20 +11,19 @@ from typing import Any
 
 from rich.table import Table
 
-from gan_cli import rundir
-from gan_cli.build import load_data
-from gan_cli.check import metrics_problems
-from gan_cli.cli import is_out_of_memory
-from gan_cli.device import device_problems, resolve_device
-from gan_cli.errors import GanTrainError, UserError, list_problems
+from gan_cli.errors import GanTrainError, UserError, is_out_of_memory, list_problems
 from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Found, Subject
-from gan_cli.files import replacing
+from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import write_png
-from gan_cli.runlog import LoadingBar, line_at, merge_line, number, write_events
-from gan_cli.terminal import Terminal
-from gan_cli.trained import TrainedModel, open_run
+from gan_cli.runs import directory as rundir
+from gan_cli.runs.log import LoadingBar, line_at, merge_line, number, write_events
+from gan_cli.settings.build import load_data
+from gan_cli.settings.check import metrics_problems
+from gan_cli.system.device import device_problems, resolve_device
+from gan_cli.system.files import replacing
+from gan_cli.system.terminal import Terminal
 
 FILE, FOLDER = "evaluation.json", "evaluation"
 MOST_SAMPLES = 1_000_000

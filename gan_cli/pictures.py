@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_cli.files import replacing
 from gan_cli.spec import DataSpec
+from gan_cli.system.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

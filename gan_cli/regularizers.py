@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_cli.errors import require
 from gan_cli.losses import Loss, Wasserstein
-from gan_cli.ranks import ALONE, Ranks
+from gan_cli.system.ranks import ALONE, Ranks
 
 #: D as a function of data alone, (m, *shape) -> (m, ...).
 Critic = Callable[[Tensor], Tensor]

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_cli.build import load_data
 from gan_cli.data.base import Dataset
-from gan_cli.device import device_problems
 from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.loading import TrainedModel, open_run
 from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
+from gan_cli.settings.build import load_data
 from gan_cli.spec import DataSpec
-from gan_cli.terminal import Terminal
-from gan_cli.trained import TrainedModel, open_run
+from gan_cli.system.device import device_problems
+from gan_cli.system.terminal import Terminal
 
 PER_LABEL = 10  # samples of each label, where n does not say
 N = {"grid": 64, "sheet": 64, "images": 64, "interpolate": 8, "arithmetic": 9}

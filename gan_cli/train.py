@@ -12,31 +12,16 @@ from typing import Any
 
 import torch
 
-from gan_cli import checkpoint, environment, report, resume, rundir
-from gan_cli.build import build_session, foreign_targets, load_data
-from gan_cli.check import check
-from gan_cli.cli import is_out_of_memory
 from gan_cli.data.base import AnyDataset, Dataset, PairDataset, ShardDataset
-from gan_cli.device import resolve_device
-from gan_cli.errors import DivergedError, GanTrainError, UserError
+from gan_cli.errors import DivergedError, GanTrainError, UserError, is_out_of_memory
 from gan_cli.evaluation.registry import Evaluation, evaluation_of
-from gan_cli.files import remove_leftovers
 from gan_cli.games.base import Preview
-from gan_cli.health import Health, diversity
-from gan_cli.loop import Cadence, Move, Observer, Player, Reason, Session, Turn, train
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
-from gan_cli.ranks import (
-    Ranks,
-    from_environment,
-    group_name,
-    is_loss_of_another,
-    meet,
-    part,
-    restarts,
-)
-from gan_cli.resume import Config, Start
-from gan_cli.runlog import (
+from gan_cli.runs import checkpoint, resume
+from gan_cli.runs import directory as rundir
+from gan_cli.runs import summary as report
+from gan_cli.runs.log import (
     FILTERS,
     THEORY,
     LoadingBar,
@@ -45,10 +30,27 @@ from gan_cli.runlog import (
     system_scalars,
     without_machine,
 )
+from gan_cli.runs.resume import Config, Start
+from gan_cli.settings.build import build_session, foreign_targets, load_data
+from gan_cli.settings.check import check
 from gan_cli.spec import DataSpec
-from gan_cli.stopping import StopRequest
-from gan_cli.terminal import Terminal
-from gan_cli.theory_pictures import animate
+from gan_cli.system import environment
+from gan_cli.system.device import resolve_device
+from gan_cli.system.files import remove_leftovers
+from gan_cli.system.ranks import (
+    Ranks,
+    from_environment,
+    group_name,
+    is_loss_of_another,
+    meet,
+    part,
+    restarts,
+)
+from gan_cli.system.stopping import StopRequest
+from gan_cli.system.terminal import Terminal
+from gan_cli.theory.pictures import animate
+from gan_cli.training.health import Health, diversity
+from gan_cli.training.loop import Cadence, Move, Observer, Player, Reason, Session, Turn, train
 
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
 BEST_BY = ("objective", "direction")  # what best.pt is the best by
@@ -612,6 +614,6 @@ def memory_message(config: Config) -> str:
 
 
 if __name__ == "__main__":
-    from gan_cli.commands import train as main
+    from gan_cli.cli.commands import train as main
 
     main()

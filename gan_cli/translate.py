@@ -12,18 +12,17 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_cli.cli import is_out_of_memory
-from gan_cli.data.decode import UnusableImageError, open_image
-from gan_cli.device import device_problems
-from gan_cli.errors import UserError, list_problems
-from gan_cli.files import find_files, replacing
+from gan_cli.data.files.decode import UnusableImageError, open_image
+from gan_cli.errors import UserError, is_out_of_memory, list_problems
 from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
+from gan_cli.loading import TrainedModel, open_run
 from gan_cli.networks.resnet import MULTIPLE, SMALLEST
 from gan_cli.pictures import to_bytes
-from gan_cli.runlog import LoadingBar
+from gan_cli.runs.log import LoadingBar
 from gan_cli.spec import DataSpec
-from gan_cli.terminal import Terminal
-from gan_cli.trained import TrainedModel, open_run
+from gan_cli.system.device import device_problems
+from gan_cli.system.files import find_files, replacing
+from gan_cli.system.terminal import Terminal
 
 #: Formats that are written as they came; anything else becomes PNG.
 KEPT = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan_cli import commands
-from gan_cli.cli import App
+from gan_cli.cli import commands
+from gan_cli.cli.app import App
 
 
 @dataclass(frozen=True)

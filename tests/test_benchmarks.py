@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from gan_cli.build import build_game, make
+from gan_cli.settings.build import build_game, make
 
 pytest.importorskip("benchmarks.rows", reason="a source distribution has no benchmarks")
 

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_cli import checkpoint, commands
-from gan_cli.rundir import claim
-from gan_cli.shell import command, hydra_value
+from gan_cli.cli import commands
+from gan_cli.runs import checkpoint
+from gan_cli.runs.directory import claim
+from gan_cli.system.shell import command, hydra_value
 from tests.conftest import Cli
 
 FAST = ["steps=3", "log_every=1", "data.batch_size=8"]
@@ -265,7 +266,7 @@ def test_own_configs_and_classes(cli: Cli) -> None:
 
 
 def test_out_of_memory_is_one_message(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan_cli import loop
+    from gan_cli.training import loop
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9e15 bytes")
@@ -279,7 +280,7 @@ def test_out_of_memory_is_one_message(cli: Cli, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_bug_shows_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan_cli import loop
+    from gan_cli.training import loop
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")

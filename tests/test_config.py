@@ -12,13 +12,13 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gan_cli import commands
-from gan_cli.build import arguments, node_at, places, resolve
-from gan_cli.check import check
-from gan_cli.cli import OUTPUT_DIR
-from gan_cli.config import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
+from gan_cli.cli import commands
+from gan_cli.cli.app import OUTPUT_DIR
 from gan_cli.errors import UserError
-from gan_cli.resume import flatten
+from gan_cli.runs.resume import flatten
+from gan_cli.settings.build import arguments, node_at, places, resolve
+from gan_cli.settings.check import check
+from gan_cli.settings.schema import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
@@ -184,7 +184,7 @@ TARGETS = [
     "subprocess.Popen",
     "torch.nn.Linear",  # a class to be trusted, but no noise prior
     "gan_cli.losses.NonSaturating",
-    "gan_cli.build.importlib.import_module",
+    "gan_cli.settings.build.importlib.import_module",
     "nowhere.Nothing",
     "",
 ]

@@ -10,9 +10,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_cli import checkpoint
-from gan_cli.build import load_data, make
-from gan_cli.check import check
 from gan_cli.data.base import PairDataset
 from gan_cli.data.batches import PairBatches, make_batches
 from gan_cli.data.pairs import PAPER, STROKE, DigitDomains, disguise
@@ -20,6 +17,9 @@ from gan_cli.errors import UserError
 from gan_cli.games.cyclegan import CycleGAN, ImagePool
 from gan_cli.losses import LeastSquares, Loss, Minimax, NonSaturating
 from gan_cli.networks.resnet import Discriminator, Generator
+from gan_cli.runs import checkpoint
+from gan_cli.settings.build import load_data, make
+from gan_cli.settings.check import check
 from gan_cli.spec import DataSpec, PairBatch, PairSpec
 from tests.conftest import Cli
 from tests.test_config import composed

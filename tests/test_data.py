@@ -14,10 +14,10 @@ from gan_cli.data.digits import Digits
 from gan_cli.data.images import resize
 from gan_cli.data.mnist import MNIST, read_idx
 from gan_cli.data.points import Gaussian, Grid, Mixture1d, Ring
-from gan_cli.density import GaussianMixture
 from gan_cli.errors import UserError
 from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec
+from gan_cli.theory.density import GaussianMixture
 from tests.conftest import idx_bytes
 
 

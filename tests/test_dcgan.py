@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from gan_cli.games.conditional import ConditionalGAN
-from gan_cli.loop import Freezable
 from gan_cli.losses import NonSaturating
 from gan_cli.networks import conditional
 from gan_cli.networks.dcgan import Discriminator, Generator, halvings, nearest_sizes
@@ -15,6 +14,7 @@ from gan_cli.networks.filters import first_filters
 from gan_cli.networks.mlp import Maxout
 from gan_cli.noise import Normal
 from gan_cli.spec import Batch, DataSpec
+from gan_cli.training.loop import Freezable
 
 CPU = torch.device("cpu")
 

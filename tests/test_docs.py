@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gan_cli import commands
+from gan_cli.cli import commands
 from gan_cli.evaluation import encoders
 from tests.conftest import Cli
 from tests.test_webdataset import png, write_tar
@@ -112,7 +112,7 @@ def test_links_and_pictures_exist(document: str) -> None:
 
 
 def test_readme_names_every_option_and_resumable_key() -> None:
-    from gan_cli.config import RESUMABLE, groups
+    from gan_cli.settings.schema import RESUMABLE, groups
 
     text = (ROOT / "README.md").read_text()
     for group, options in groups().items():

@@ -19,14 +19,14 @@ import yaml
 from PIL import Image
 from torch import nn
 
-from gan_cli import checkpoint
 from gan_cli.errors import DivergedError, UserError
-from gan_cli.files import Appender
 from gan_cli.games.base import Scalars
 from gan_cli.games.gan import GAN
-from gan_cli.loop import Broken, Move, Turn, Watch, lay_out_as_weights, play, require_sound
-from gan_cli.resume import BEFORE
+from gan_cli.runs import checkpoint
+from gan_cli.runs.resume import BEFORE
 from gan_cli.spec import Batch
+from gan_cli.system.files import Appender
+from gan_cli.training.loop import Broken, Move, Turn, Watch, lay_out_as_weights, play, require_sound
 from tests.conftest import Cli
 from tests.test_loop import CPU, same, session, snapshot
 from tests.test_resume import SETTINGS, assert_equal, metrics
@@ -412,8 +412,8 @@ def test_the_first_step_that_broke_is_known_exactly_however_late() -> None:
 
 @pytest.mark.parametrize("way", ["signal", "time"])
 def test_no_way_out_of_the_loop_hides_divergence(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan_cli import loop
-    from gan_cli.stopping import StopRequest
+    from gan_cli.system.stopping import StopRequest
+    from gan_cli.training import loop
     from tests.test_loop import Notes
 
     monkeypatch.setattr(loop, "Watch", lambda device: Watch(device, on_device=True))
@@ -439,8 +439,8 @@ def test_no_way_out_of_the_loop_hides_divergence(way: str, monkeypatch: pytest.M
 def test_a_broken_gradient_is_named_as_the_cause() -> None:
     s = session()
     turns = {"d": Breaks(s.game, "d", at=2, gradient=True), "g": Turn(s.game, "g")}
-    from gan_cli.loop import Cadence, train
-    from gan_cli.stopping import StopRequest
+    from gan_cli.system.stopping import StopRequest
+    from gan_cli.training.loop import Cadence, train
     from tests.test_loop import Notes
 
     notes = Notes()

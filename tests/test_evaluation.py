@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import gan_cli
-from gan_cli import checkpoint, commands
-from gan_cli.build import load_data
+from gan_cli.cli import commands
 from gan_cli.data.base import Dataset, PairDataset
 from gan_cli.data.digits import Digits
 from gan_cli.data.pairs import DigitDomains
@@ -23,6 +22,12 @@ from gan_cli.errors import UserError
 from gan_cli.evaluation import encoders, measures, suited
 from gan_cli.evaluation.cache import cached
 from gan_cli.evaluation.encoders import Inception, classifier_of
+from gan_cli.evaluation.features import (
+    frechet_distance,
+    kernel_distance,
+    neighbourhoods,
+    pairwise_distance,
+)
 from gan_cli.evaluation.measures import share_error
 from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.registry import METRICS, Evaluation, choose, measure
@@ -31,15 +36,11 @@ from gan_cli.games.conditional import ConditionalGAN
 from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
 from gan_cli.losses import NonSaturating
-from gan_cli.metrics.features import (
-    frechet_distance,
-    kernel_distance,
-    neighbourhoods,
-    pairwise_distance,
-)
 from gan_cli.networks.dcgan import Discriminator
 from gan_cli.noise import Uniform
-from gan_cli.runlog import line_at, merge_line, read_metrics
+from gan_cli.runs import checkpoint
+from gan_cli.runs.log import line_at, merge_line, read_metrics
+from gan_cli.settings.build import load_data
 from gan_cli.spec import DataSpec
 from tests.conftest import Cli, idx_bytes
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import gan_cli
-from gan_cli import commands
+from gan_cli.cli import commands
 from tests.conftest import Cli
 from tests.golden.make import METRICS, drawn, numbers
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli.density import GaussianMixture
-from gan_cli.health import RULES, Health, diversity
-from gan_cli.runlog import without_machine
+from gan_cli.runs.log import without_machine
+from gan_cli.theory.density import GaussianMixture
+from gan_cli.training.health import RULES, Health, diversity
 from tests.conftest import Cli
 
 NARROW = ["model.generator.hidden=[64]", "model.discriminator.hidden=[128]"]

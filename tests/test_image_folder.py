@@ -14,14 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli import checkpoint
-from gan_cli.data import image_files
 from gan_cli.data.base import Dataset
 from gan_cli.data.batches import StreamedBatches, make_batches
-from gan_cli.data.decode import UnusableImageError, decode
-from gan_cli.data.image_files import list_files
+from gan_cli.data.files import cache as image_files
+from gan_cli.data.files.cache import list_files
+from gan_cli.data.files.decode import UnusableImageError, decode
 from gan_cli.data.image_folder import ImageFolder
 from gan_cli.errors import UserError
+from gan_cli.runs import checkpoint
 from tests.conftest import Cli
 from tests.test_resume import assert_equal
 

@@ -11,7 +11,13 @@ from gan_cli.data.batches import MemoryBatches
 from gan_cli.errors import DivergedError
 from gan_cli.games.base import Scalars, evaluating
 from gan_cli.games.gan import GAN
-from gan_cli.loop import (
+from gan_cli.losses import NonSaturating
+from gan_cli.noise import Normal
+from gan_cli.schedules import Constant, LinearDecay, Schedule
+from gan_cli.seeding import seed_global_streams
+from gan_cli.spec import Batch, DataSpec
+from gan_cli.system.stopping import StopRequest
+from gan_cli.training.loop import (
     Cadence,
     Freezable,
     Move,
@@ -22,12 +28,6 @@ from gan_cli.loop import (
     require_finite,
     train,
 )
-from gan_cli.losses import NonSaturating
-from gan_cli.noise import Normal
-from gan_cli.schedules import Constant, LinearDecay, Schedule
-from gan_cli.seeding import seed_global_streams
-from gan_cli.spec import Batch, DataSpec
-from gan_cli.stopping import StopRequest
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gan_cli import checkpoint, load
-from gan_cli.config import groups
+from gan_cli import load
+from gan_cli.runs import checkpoint
+from gan_cli.settings.schema import groups
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +93,9 @@ def test_a_wheel_works_with_no_checkout_near(tmp_path: Path) -> None:
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    code = "import sys; from gan_cli import commands; sys.argv[0] = 'gan-train'; commands.train()"
+    code = (
+        "import sys; from gan_cli.cli import commands; sys.argv[0] = 'gan-train'; commands.train()"
+    )
     work = tmp_path / "work"
     work.mkdir()
     done = subprocess.run(

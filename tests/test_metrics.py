@@ -6,10 +6,10 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from gan_cli.density import GaussianMixture
-from gan_cli.metrics.divergence import Cells, jsd, kl, smoothed
-from gan_cli.metrics.features import frechet_distance, kernel_distance, nearest, neighbourhoods
-from gan_cli.metrics.parzen import SIGMAS, log_likelihoods, parzen
+from gan_cli.evaluation.features import frechet_distance, kernel_distance, nearest, neighbourhoods
+from gan_cli.evaluation.parzen import SIGMAS, log_likelihoods, parzen
+from gan_cli.theory.density import GaussianMixture
+from gan_cli.theory.divergence import Cells, jsd, kl, smoothed
 
 
 def rng(seed: int = 0) -> torch.Generator:

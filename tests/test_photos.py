@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli.build import load_data
 from gan_cli.data.base import Dataset
 from gan_cli.errors import UserError
+from gan_cli.settings.build import load_data
 from tests.conftest import Cli
 from tests.test_config import composed
 

@@ -15,12 +15,12 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor, distributed
 
-from gan_cli import checkpoint
-from gan_cli.build import build_session, load_data
 from gan_cli.errors import UserError
-from gan_cli.loop import Move, Session, Turn, Watch, one_step
 from gan_cli.networks.sync import JointBatchNorm
-from gan_cli.ranks import ALONE, Ranks, from_environment
+from gan_cli.runs import checkpoint
+from gan_cli.settings.build import build_session, load_data
+from gan_cli.system.ranks import ALONE, Ranks, from_environment
+from gan_cli.training.loop import Move, Session, Turn, Watch, one_step
 from tests.conftest import Cli, free_port
 from tests.test_config import composed
 

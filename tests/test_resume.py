@@ -16,9 +16,12 @@ import pytest
 import torch
 import yaml
 
-from gan_cli import checkpoint, commands, load, rundir
+from gan_cli import load
+from gan_cli.cli import commands
 from gan_cli.errors import UserError
-from gan_cli.runlog import trim_events, trim_lines
+from gan_cli.runs import checkpoint
+from gan_cli.runs import directory as rundir
+from gan_cli.runs.log import trim_events, trim_lines
 from tests.conftest import Cli
 
 # Odd cadences and a batch that does not divide the data, so that every stop is in mid-epoch.
@@ -208,7 +211,7 @@ def test_what_may_change_changes(cli: Cli, mnist_root: Path) -> None:
 
 def test_resume_says_what_changed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli(*SETTINGS, "steps=3").code == 0
-    monkeypatch.setattr("gan_cli.environment.cpu_kind", lambda: "another CPU")
+    monkeypatch.setattr("gan_cli.system.environment.cpu_kind", lambda: "another CPU")
     result = cli("resume=outputs/vanilla-digits-1", "steps=4", "threads=2")
     assert "threads was 1, is now 2" in result.out
     assert "is now another CPU" in result.out
@@ -381,7 +384,7 @@ def test_logging_never_stops_training(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gan_cli.runlog.write_png", fail)
+    monkeypatch.setattr("gan_cli.runs.log.write_png", fail)
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", fail)
     result = cli(*SETTINGS, "steps=6")
     assert result.code == 0

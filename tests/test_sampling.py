@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli import checkpoint, commands, load
+from gan_cli import load
+from gan_cli.cli import commands
 from gan_cli.noise import Normal, Spherical, interpolate
 from gan_cli.pictures import CAPTION_HEIGHT, SHORT_SIDE
+from gan_cli.runs import checkpoint
 from tests.conftest import Cli, Result
 
 TINY = ["steps=2", "data.batch_size=8", "sample_every=0"]

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_cli.build import build_session, load_data
 from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
-from gan_cli.loop import Move, Turn, Watch, one_step
 from gan_cli.networks.dcgan import ResizeConvolution
 from gan_cli.networks.resnet import ToImage
 from gan_cli.networks.speed import CHANNELS_LAST, CpuInstanceNorm, is_rowwise, kind_of
 from gan_cli.networks.windows import Convolution, TransposedConvolution, suits
-from gan_cli.optimizers import light
+from gan_cli.settings.build import build_session, load_data
+from gan_cli.training.loop import Move, Turn, Watch, one_step
+from gan_cli.training.optimizers import light
 from tests.test_config import composed
 from tests.test_cyclegan import folders
 from tests.test_ranks import double
@@ -283,7 +283,7 @@ def test_optimizers_step_as_pytorchs_and_load_nothing_for_it() -> None:
     code = """
 import sys, torch
 from gan_cli.networks.windows import Convolution, TransposedConvolution, suits
-from gan_cli.optimizers import light
+from gan_cli.training.optimizers import light
 w = torch.nn.Parameter(torch.ones(2))
 o = light(torch.optim.Adam)([w], fused=True)
 w.sum().backward(); o.step(); o.zero_grad(); o.load_state_dict(o.state_dict())

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gan_cli import checkpoint
-from gan_cli.runlog import MACHINE
-from gan_cli.sweep import Plan, count_jobs, finish
+from gan_cli.cli.sweep.plan import Plan, count_jobs, finish
+from gan_cli.runs import checkpoint
+from gan_cli.runs.log import MACHINE
 from tests.conftest import Cli
 from tests.test_resume import assert_same_run
 

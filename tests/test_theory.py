@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_cli import theory
-from gan_cli.density import GaussianMixture
 from gan_cli.games.gan import GAN
 from gan_cli.losses import NonSaturating
-from gan_cli.metrics.divergence import Cells, jsd
 from gan_cli.noise import Normal
 from gan_cli.spec import DataSpec
+from gan_cli.theory import measure as theory
+from gan_cli.theory.density import GaussianMixture
+from gan_cli.theory.divergence import Cells, jsd
 from tests.conftest import Cli
 
 CPU = torch.device("cpu")

@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_cli.build import build_session, load_data, places
-from gan_cli.check import check
-from gan_cli.config import groups
-from gan_cli.ema import Ema
 from gan_cli.errors import UserError
 from gan_cli.games.base import Scalars
+from gan_cli.games.ema import Ema
 from gan_cli.games.gan import GAN
-from gan_cli.loop import Move, Player, Turn, play
 from gan_cli.losses import NonSaturating
 from gan_cli.noise import Normal
+from gan_cli.settings.build import build_session, load_data, places
+from gan_cli.settings.check import check
+from gan_cli.settings.schema import groups
 from gan_cli.spec import Batch, DataSpec
+from gan_cli.training.loop import Move, Player, Turn, play
 from tests.conftest import Cli
 from tests.test_config import composed
 from tests.test_resume import SETTINGS, assert_same_run

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli import commands, load
+from gan_cli import load
+from gan_cli.cli import commands
 from tests.conftest import Cli, Result
 
 TRAIN = [

@@ -16,14 +16,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_cli import commands
+from gan_cli.cli import commands
 from gan_cli.data.base import ShardDataset
-from gan_cli.data.shard_batches import ShardBatches
-from gan_cli.data.shard_stream import Position, Reader, dealt
-from gan_cli.data.shards import UnreadableShardError
+from gan_cli.data.shards.batches import ShardBatches
+from gan_cli.data.shards.read import UnreadableShardError
+from gan_cli.data.shards.stream import Position, Reader, dealt
 from gan_cli.data.webdataset import WebDataset
 from gan_cli.errors import UserError
-from gan_cli.ranks import ALONE, Ranks
+from gan_cli.system.ranks import ALONE, Ranks
 from tests.conftest import Cli, free_port
 from tests.test_ranks import run
 

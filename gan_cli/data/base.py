@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.augment import Augment
-from gan_cli.data.decode import UnusableImageError
-from gan_cli.data.shards import Shards
-from gan_cli.density import GaussianMixture
+from gan_cli.data.files.decode import UnusableImageError
+from gan_cli.data.shards.read import Shards
 from gan_cli.errors import UserError
 from gan_cli.seeding import generator_for
 from gan_cli.spec import AnySpec, DataSpec, PairSpec
+from gan_cli.theory.density import GaussianMixture
 
 #: Called with (what, done, total) while something takes long.
 Progress = Callable[[str, int, int], None]

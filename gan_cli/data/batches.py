@@ -26,11 +26,11 @@ from gan_cli.data.base import (
     PairDataset,
     ShardDataset,
 )
-from gan_cli.data.decode import UnusableImageError
-from gan_cli.data.shard_batches import ShardBatches
-from gan_cli.ranks import ALONE, Ranks
+from gan_cli.data.files.decode import UnusableImageError
+from gan_cli.data.shards.batches import ShardBatches
 from gan_cli.seeding import derive_seed, generator_for
 from gan_cli.spec import Batch, PairBatch
+from gan_cli.system.ranks import ALONE, Ranks
 
 ROOM = 0.25  # share of the accelerator's free memory that a data set may take
 

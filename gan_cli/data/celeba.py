@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.decode import Resize
-from gan_cli.data.download import fetch, missing_files
-from gan_cli.data.image_files import Listing, list_files
+from gan_cli.data.files.cache import Listing, list_files
+from gan_cli.data.files.decode import Resize
+from gan_cli.data.files.download import fetch, missing_files
 from gan_cli.data.image_folder import ImageFolder
 from gan_cli.errors import UserError, nearest, require
 from gan_cli.spec import DataSpec

@@ -11,9 +11,7 @@ from typing import Literal
 import torch
 
 from gan_cli.data.base import Dataset, DataSource, FileImages, Progress
-from gan_cli.data.decode import Resize
-from gan_cli.data.framing import Framing
-from gan_cli.data.image_files import (
+from gan_cli.data.files.cache import (
     TREE_EXPECTED,
     Listing,
     describe_bad,
@@ -22,6 +20,8 @@ from gan_cli.data.image_files import (
     tree_found,
     try_read,
 )
+from gan_cli.data.files.decode import Resize
+from gan_cli.data.files.framing import Framing
 from gan_cli.data.images import image_spec
 from gan_cli.errors import UserError, require
 from gan_cli.spec import DataSpec

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.download import fetch, missing_files, remove_empty
+from gan_cli.data.files.download import fetch, missing_files, remove_empty
 from gan_cli.data.images import ImageSource
 from gan_cli.errors import UserError, require
 

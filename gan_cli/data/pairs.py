@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from gan_cli.data.base import Dataset, DataSource, PairDataset, Progress
-from gan_cli.data.decode import Resize
 from gan_cli.data.digits import Digits
-from gan_cli.data.download import fetch, missing_files
-from gan_cli.data.image_files import list_files, tree_found
+from gan_cli.data.files.cache import list_files, tree_found
+from gan_cli.data.files.decode import Resize
+from gan_cli.data.files.download import fetch, missing_files
 from gan_cli.data.image_folder import ImageFolder
 from gan_cli.data.images import image_spec, resize, sides
 from gan_cli.errors import UserError, require
@@ -25,7 +25,7 @@ from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec, PairSpec
 
 Preprocess = Literal["resize_and_crop", "resize", "crop", "scale_width", "none"]
-#: How each is done by `gan_cli.data.decode` and a crop.
+#: How each is done by `gan_cli.data.files.decode` and a crop.
 HOW: dict[str, tuple[Resize, Literal["center", "random"]]] = {
     "resize_and_crop": ("stretch", "random"),
     "resize": ("stretch", "center"),

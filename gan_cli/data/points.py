@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset, DataSource, Progress
-from gan_cli.density import GaussianMixture
 from gan_cli.errors import require
 from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec
+from gan_cli.theory.density import GaussianMixture
 
 DTYPE = torch.float64  # of densities
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.download import fetch, missing_files
+from gan_cli.data.files.download import fetch, missing_files
 from gan_cli.data.images import ImageSource
 from gan_cli.errors import UserError, require
 

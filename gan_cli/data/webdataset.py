@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from gan_cli.data.base import DataSource, Progress, ShardDataset
-from gan_cli.data.decode import Resize, UnusableImageError
-from gan_cli.data.framing import Framing
-from gan_cli.data.image_files import tree_found
+from gan_cli.data.files.cache import tree_found
+from gan_cli.data.files.decode import Resize, UnusableImageError
+from gan_cli.data.files.framing import Framing
 from gan_cli.data.images import image_spec
-from gan_cli.data.shards import Shards, UnreadableShardError
+from gan_cli.data.shards.read import Shards, UnreadableShardError
 from gan_cli.errors import UserError, require
 from gan_cli.spec import DataSpec
 

@@ -14,8 +14,8 @@ import filelock
 import torch
 
 from gan_cli.data.base import Dataset
-from gan_cli.data.image_files import cache_folder
-from gan_cli.files import replacing
+from gan_cli.data.files.cache import cache_folder
+from gan_cli.system.files import replacing
 
 UNREADABLE = (
     OSError,

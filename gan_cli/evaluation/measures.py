@@ -12,14 +12,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gan_cli import theory
 from gan_cli.data.base import PairDataset
 from gan_cli.evaluation.encoders import Encoder
-from gan_cli.evaluation.reference import unit
-from gan_cli.evaluation.subject import Found, Subject
-from gan_cli.games.base import evaluating
-from gan_cli.games.cyclegan import CycleGAN, Direction
-from gan_cli.metrics.features import (
+from gan_cli.evaluation.features import (
     frechet_distance,
     frechet_error,
     kernel_distance,
@@ -27,11 +22,16 @@ from gan_cli.metrics.features import (
     neighbourhoods,
     pairwise_distance,
 )
-from gan_cli.metrics.parzen import parzen
+from gan_cli.evaluation.parzen import parzen
+from gan_cli.evaluation.reference import unit
+from gan_cli.evaluation.subject import Found, Subject
+from gan_cli.games.base import evaluating
+from gan_cli.games.cyclegan import CycleGAN, Direction
 from gan_cli.networks import dcgan
 from gan_cli.pictures import Picture, sheet, to_bytes
 from gan_cli.spec import DataSpec
-from gan_cli.theory_pictures import draw_theory
+from gan_cli.theory import measure as theory
+from gan_cli.theory.pictures import draw_theory
 
 VALIDATION = 1000  # images that choose the Parzen window's width, as in the authors' code
 GENERATED = 50_000  # samples that the nearest-neighbour classifier knows (Radford et al. 2015)
@@ -67,7 +67,7 @@ def share_error(found: float, n: int) -> float:
 
 
 def measure_theory(subject: Subject) -> Found:
-    """Divergences, D against D*, modes: see `gan_cli.theory`."""
+    """Divergences, D against D*, modes: see `gan_cli.theory.measure`."""
     known = theory.measurable(subject.game, subject.reference.dataset)
     assert known is not None
     found = theory.measure(*known, seed=subject.seed)

@@ -9,7 +9,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from gan_cli.build import Node, load_data, load_test_data
 from gan_cli.data.base import (
     AnyDataset,
     Dataset,
@@ -21,6 +20,7 @@ from gan_cli.data.base import (
 from gan_cli.evaluation.cache import cached, identity
 from gan_cli.evaluation.encoders import Classifier, Encoder, Inception, classifier_of
 from gan_cli.seeding import generator_for
+from gan_cli.settings.build import Node, load_data, load_test_data
 
 READ = 4096  # data read at once
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from gan_cli.build import Node
 from gan_cli.data.base import AnyDataset, Progress
 from gan_cli.errors import UserError, list_problems, nearest
 from gan_cli.evaluation.measures import (
@@ -48,6 +47,7 @@ from gan_cli.evaluation.suited import (
     too_few_for_fid,
 )
 from gan_cli.games.base import Game
+from gan_cli.settings.build import Node
 
 
 @dataclass(frozen=True)

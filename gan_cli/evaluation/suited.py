@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gan_cli import theory
 from gan_cli.data.base import PairDataset
 from gan_cli.evaluation.encoders import INCEPTION_FEATURES, INCEPTION_SIDE, inception_problem
 from gan_cli.evaluation.measures import convolutional_layers
 from gan_cli.evaluation.subject import Subject
 from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
+from gan_cli.theory import measure as theory
 
 FEWEST = 100  # samples or real data below which a distance of distributions says nothing
 #: Says why a metric does not suit, or None.

@@ -12,9 +12,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from gan_cli.ema import Ema
+from gan_cli.games.ema import Ema
 from gan_cli.losses import Loss, log_odds_scalars
-from gan_cli.ranks import ALONE, Ranks
 from gan_cli.regularizers import (
     Critic,
     LabelSmoothing,
@@ -25,6 +24,7 @@ from gan_cli.regularizers import (
 )
 from gan_cli.seeding import generator_for
 from gan_cli.spec import AnySpec, DataSpec, PairSpec
+from gan_cli.system.ranks import ALONE, Ranks
 
 Scalars = dict[str, Tensor]
 AnyBatch = TypeVar("AnyBatch")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_cli.ranks import Ranks
+from gan_cli.system.ranks import Ranks
 
 
 class JointSum(torch.autograd.Function):

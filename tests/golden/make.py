@@ -61,7 +61,7 @@ def call(*words: str, cwd: Path) -> None:
 
 
 def command(name: str, *words: str, cwd: Path) -> None:
-    code = f"import sys; from gan_cli import commands; commands.{name}()"
+    code = f"import sys; from gan_cli.cli import commands; commands.{name}()"
     line = [sys.executable, "-c", code, *words]
     subprocess.run(line, cwd=cwd, check=True, capture_output=True, env=ENVIRONMENT)
 

@@ -1,0 +1,1 @@
+"""The command line: Hydra apps that speak to people."""

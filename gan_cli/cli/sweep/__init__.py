@@ -1,0 +1,1 @@
+"""Sweeps: many runs from one command line, and one table of them all."""

@@ -1,0 +1,1 @@
+"""Images in tar files that are read as a stream."""

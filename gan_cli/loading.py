@@ -1,0 +1,199 @@
+"""`gan_cli.load`: the generators of a trained run, ready for use."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_cli.errors import UserError, nearest
+from gan_cli.games.base import Game
+from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
+from gan_cli.games.gan import GAN
+from gan_cli.networks.resnet import MULTIPLE, SMALLEST
+from gan_cli.runs import directory as rundir
+from gan_cli.runs.resume import typed
+from gan_cli.settings.build import build_game, vet_targets
+from gan_cli.spec import AnySpec, spec_from
+from gan_cli.system.device import resolve_device
+from gan_cli.system.terminal import Terminal
+
+#: One label or several, by number or name.
+Labels = int | str | Sequence[int | str] | Tensor
+
+
+class CheckpointWarning(UserWarning):
+    """A newer checkpoint could not be used."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A generator as a checkpoint holds it; with its averaged weights, if the run kept them.
+
+    Attributes:
+        game: the networks, in evaluation mode.
+        spec: what their data are.
+        step: finished steps.
+        config: what was trained.
+        directory: the run directory.
+    """
+
+    game: Game[Any]
+    spec: AnySpec
+    step: int
+    config: dict[str, Any]
+    directory: Path
+
+    def sample(self, n: int, labels: Labels | None = None, seed: int = 0) -> Tensor:
+        """Draw n samples, float32 (n, *shape) on the CPU, in the data's range (`spec`).
+
+        Args:
+            n: how many, at least 1.
+            labels: for conditional models, numbers or names: one for all samples, or several that
+                are gone through again and again; None: all classes in turn.
+            seed: equal seeds give equal samples; sample i does not depend on n.
+
+        Raises:
+            ValueError: n is below 1, a label does not exist, or the model takes none.
+        """
+        if n < 1:
+            raise ValueError(f"n={n}: must be at least 1")
+        return self.map_noise(self.gan.draw_noise(n, seed=seed), labels)
+
+    @property
+    def gan(self) -> GAN:
+        """The game, if it makes data from noise.
+
+        Raises:
+            ValueError: it translates between domains.
+        """
+        if not isinstance(self.game, GAN):
+            raise ValueError("model=cyclegan draws no samples: use .translate, or gan-translate")
+        return self.game
+
+    def translate(self, images: Tensor, direction: Direction) -> Tensor:
+        """Translate images from one domain to the other, float32 (n, C, H, W) on the CPU.
+
+        Args:
+            images: (n, C, H, W) in the range of the domain they come from (`spec.a`, `spec.b`);
+                sides must be multiples of 4, at least 8.
+            direction: `a2b` or `b2a`.
+
+        Raises:
+            ValueError: the model does not translate, or images or direction do not fit.
+        """
+        if not isinstance(self.game, CycleGAN):
+            name = self.config["model"]["name"]
+            raise ValueError(f"model={name} does not translate: use .sample, or gan-sample")
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction={direction}: use a2b or b2a")
+        source = self.game.spec.a if direction == "a2b" else self.game.spec.b
+        sides_fit = images.dim() == 4 and all(
+            side >= SMALLEST and side % MULTIPLE == 0 for side in images.shape[2:]
+        )
+        if not sides_fit or images.shape[1] != source.shape[0]:
+            raise ValueError(
+                f"images: are {tuple(images.shape)}, but must be (n, {source.shape[0]}, H, W) with "
+                f"sides that are multiples of {MULTIPLE}, at least {SMALLEST}"
+            )
+        device = next(self.game.generators.parameters()).device
+        return self.game.translate(images.to(device), direction).cpu()
+
+    def map_noise(self, z: Tensor, labels: Labels | None = None) -> Tensor:
+        """G(z), float32 (n, *shape) on the CPU, for z of your own, (n, dim); labels as above.
+
+        Raises:
+            ValueError: z is of another dimension, or as for `sample`.
+        """
+        gan = self.gan
+        dim = gan.noise.dim
+        if z.dim() != 2 or z.shape[1] != dim:
+            raise ValueError(f"z: is {tuple(z.shape)}, but must be (n, {dim})")
+        numbers = self.label_numbers(labels)
+        y = None
+        if numbers is not None:
+            y = torch.tensor(numbers)[torch.arange(len(z)) % len(numbers)]
+        device = gan.fixed_noise.device
+        return gan.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
+
+    def label_numbers(self, labels: Labels | None) -> list[int] | None:
+        """Labels as numbers; None if the model takes none.
+
+        Raises:
+            ValueError: a label does not exist, or labels are given to a model that takes none.
+        """
+        if not self.gan.conditional:
+            if labels is not None:
+                raise ValueError(
+                    f"labels={labels}: model={self.config['model']['name']} takes none"
+                )
+            return None
+        if labels is None:
+            return list(range(self.gan.spec.classes))
+        if isinstance(labels, Tensor):
+            labels = labels.flatten().tolist()
+        several = [labels] if isinstance(labels, int | str) else list(labels)
+        if not several:
+            raise ValueError("labels=[]: name at least one")
+        return [self._label_number(label) for label in several]
+
+    def _label_number(self, label: int | str) -> int:
+        spec = self.gan.spec
+        classes, names = spec.classes, list(spec.class_names)
+        if str(label) in names and not isinstance(label, bool):  # a folder may be called 7
+            return names.index(str(label))
+        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < classes:
+            return label
+        match = nearest(str(label), names)
+        hint = f", or names: {', '.join(names[:20])}" if names else ""
+        raise ValueError(
+            f"labels={label}: there are 0 to {classes - 1}{hint}"
+            + (f". Did you mean {match}?" if match else "")
+        )
+
+
+def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:
+    """See `gan_cli.load`."""
+    path, state, messages = rundir.read_checkpoint(Path(run), key="run")
+    for message in messages:
+        warnings.warn(message, CheckpointWarning, stacklevel=3)
+    directory = path
+    if path.is_file():
+        folder = path.resolve().parent
+        directory = folder.parent if rundir.is_run(folder.parent) else folder
+    config = typed(state["config"], path)
+    vet_targets(config, trusted=trust_checkpoint)
+    try:
+        place = resolve_device(str(device))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    try:
+        spec = spec_from(state["spec"])
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are theirs
+            game = build_game(config, spec, place)
+        game.load_networks(state["session"]["game"])
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"run={run}: does not fit its own config ({reason}).") from error
+    return TrainedModel(game.eval(), spec, state["step"], config, directory)
+
+
+def open_run(config: Mapping[str, Any], terminal: Terminal) -> TrainedModel:
+    """Load the run that a command's config names, and say which checkpoints were passed over.
+
+    Raises:
+        UserError: it holds no checkpoint that can be used.
+    """
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always", CheckpointWarning)
+        model = load_run(
+            config["run"], device=config["device"], trust_checkpoint=config["trust_checkpoint"]
+        )
+    for warning in passed_over:
+        terminal.say(f"note: {warning.message}")
+    return model

@@ -1,0 +1,392 @@
+"""Checkpoints: one file holds everything a run needs to go on; never half-written.
+
+A checkpoint is a zip archive that torch.load(weights_only=True) reads, with the SHA-256 of all
+the rest in the archive's comment. It holds a dict of plain values and tensors, format 2:
+
+    format       2
+    step         finished steps
+    config       the resolved configuration, nested plain dicts
+    spec         shape, value_range and classes of the data
+    environment  versions, machine, device and data fingerprint
+    session      networks, optimizers, data position, random streams, seconds of training
+
+Format 1 is the same without a checksum, and is read too. `index.json` beside the files lists
+them for people and scripts; nothing depends on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_cli.errors import UserError
+from gan_cli.system.files import replacing, sync_folder
+
+FORMAT = 2
+FORMATS = (1, 2)  # those that can be read
+#: What torch.load and the unpickler say of a file that is damaged or something else.
+UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+FOLDER, INDEX, BEST = "checkpoints", "index.json", "best.pt"
+SEAL = b"gan-train sha256:"
+SEAL_SIZE = len(SEAL) + 64
+SPARE_BYTES = 2**20  # free space asked for beyond the tensors themselves
+_NAME = re.compile(r"step_(\d{8,})\.pt")
+
+
+class UnavailableError(UserError):
+    """A file that cannot be read now, though it may be good."""
+
+
+def save(
+    folder: Path,
+    state: dict[str, Any],
+    *,
+    keep_last: int,
+    keep_every: int,
+    metrics: Mapping[str, float] | None = None,
+    first: Callable[[], object] = lambda: None,
+) -> Path:
+    """Write `step_<step>.pt` to `folder`, then remove those no longer wanted.
+
+    Args:
+        folder: the run's checkpoint folder; made if not there.
+        state: as in the module's docstring, without `format`.
+        keep_last: how many of the newest to keep.
+        keep_every: also keep those whose step is a multiple of this; 0: none.
+        metrics: the run's newest numbers, for the index.
+        first: brings to the disk what the checkpoint takes for granted.
+
+    Raises:
+        OSError: it could not be written; the older checkpoints are untouched.
+    """
+    first()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step_{state['step']:08d}.pt"
+    require_space(folder, sum(tensor.nbytes for tensor in tensors_in(state)) + SPARE_BYTES)
+    write(path, state)
+    # From here on the new one is safe, and what fails is not its failure.
+    with contextlib.suppress(OSError, UserError):
+        older = [old for old in found(folder) if step_of(old) < state["step"]]
+        for old in older[keep_last - 1 :]:
+            if not (keep_every and step_of(old) % keep_every == 0):
+                old.unlink(missing_ok=True)
+        write_index(folder, path, metrics or {})
+    return path
+
+
+def save_best(folder: Path, state: dict[str, Any]) -> Path:
+    """Write `best.pt` to `folder`; it counts for no cadence, and no newer ones push it out.
+
+    Raises:
+        OSError: it could not be written; the one before stays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, sum(tensor.nbytes for tensor in tensors_in(state)) + SPARE_BYTES)
+    write(folder / BEST, state)
+    return folder / BEST
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Write one sealed checkpoint file, whole or not at all.
+
+    Raises:
+        OSError: it could not be written; what was there before still is.
+    """
+    try:
+        with replacing(path) as temporary, temporary.open("w+b") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            seal(file)
+            file.flush()
+            os.fsync(file.fileno())
+    except RuntimeError as error:  # torch.save's own word for a failed write
+        raise OSError(f"{path}: {error}") from error
+    sync_folder(path.parent)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise OSError if a disk has less than `needed` bytes free: a full one helps nobody."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        text = f"needs {needed / 2**20:,.1f} MiB, but {free / 2**20:,.1f} MiB are free"
+        raise OSError(errno.ENOSPC, text, str(folder))
+
+
+def seal(file: io.BufferedRandom) -> None:
+    """Put the SHA-256 of a zip archive without comment into its comment."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(-2, os.SEEK_END)  # the length of the comment ends an archive that has none
+    file.write(ending(digest))
+
+
+def require_sound(path: Path) -> bool:
+    """Check a file's seal and that loading it takes no more memory than it is long.
+
+    Returns:
+        Whether it is sealed; files of format 1 are not.
+
+    Raises:
+        ValueError: a byte is not as it was written, or the archive holds compressed parts.
+        OSError, zipfile.BadZipFile: it cannot be read, or is no archive.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
+            parts, comment = archive.infolist(), archive.comment
+        if any(p.compress_type != zipfile.ZIP_STORED or p.file_size != p.compress_size
+               for p in parts) or sum(p.file_size for p in parts) > size:  # fmt: skip
+            raise ValueError("its parts claim to be larger than the file")
+        if not comment.startswith(SEAL):
+            return False
+        digest, left = hashlib.sha256(), size - SEAL_SIZE - 2
+        file.seek(0)
+        while left > 0 and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+        tail = file.read()
+    digest.update(b"\0\0")  # as the length of the comment was when it was sealed
+    if tail != ending(digest.hexdigest()):
+        raise ValueError("its checksum is wrong")
+    return True
+
+
+def ending(digest: str) -> bytes:
+    """The last bytes of a sealed archive: the length of its comment, and the comment."""
+    return SEAL_SIZE.to_bytes(2, "little") + SEAL + digest.encode()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Load one checkpoint onto the CPU, weights only: no code in it is run.
+
+    Raises:
+        UserError: damaged, not a checkpoint of this tool, or of a format unknown here.
+    """
+    try:
+        sealed = require_sound(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        size = path.stat().st_size
+        if any(t.numel() * t.element_size() > size for t in tensors_in(state)):
+            raise ValueError("a tensor in it claims to be larger than the file")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such checkpoint.") from error
+    except OSError as error:  # not its content's fault, and perhaps gone tomorrow
+        raise UnavailableError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except UNREADABLE as error:
+        raise UserError(f"{path}: damaged, or not a checkpoint ({_first_line(error)}).") from error
+    needed = {"format", "step", "config", "spec", "environment", "session"}
+    step = state.get("step") if isinstance(state, dict) else None
+    counted = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 2**63
+    if not isinstance(state, dict) or not needed <= state.keys() or not counted:
+        raise UserError(f"{path}: not a checkpoint of gan-train.")
+    if state["format"] not in FORMATS:
+        raise UserError(
+            f"{path}: checkpoint format {state['format']}, but this version reads "
+            f"{' and '.join(map(str, FORMATS))}."
+        )
+    if state["format"] != 1 and not sealed:
+        raise UserError(f"{path}: damaged: its checksum is missing.")
+    return state
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest good checkpoint of a folder, and the newer ones that cannot be used.
+
+    Attributes:
+        state: None if the folder holds no checkpoint.
+        damaged: (file, message) of each that was passed over.
+    """
+
+    state: dict[str, Any] | None
+    damaged: list[tuple[Path, str]]
+
+    @property
+    def messages(self) -> list[str]:
+        """What to tell the user."""
+        return [f"passed over: {message}" for _, message in self.damaged]
+
+    def set_aside(self) -> None:
+        """Rename what cannot be used, so that it is neither counted nor tried again."""
+        for path, _ in self.damaged:
+            path.replace(path.with_suffix(".pt.damaged"))
+
+
+def read_newest(folder: Path) -> Newest:
+    """Load the newest good checkpoint in `folder`.
+
+    Raises:
+        UserError: there are checkpoints, but none can be used.
+    """
+    files = found(folder)
+    damaged: list[tuple[Path, str]] = []
+    for path in files:
+        try:
+            state = read(path)
+            if state["step"] != step_of(path):
+                raise UserError(f"{path}: holds step {state['step']}, unlike its name.")
+            return Newest(state, damaged)
+        except UnavailableError:
+            raise
+        except UserError as error:
+            damaged.append((path, str(error)))
+    if files:
+        messages = "\n  ".join(message for _, message in damaged)
+        raise UserError(f"no checkpoint can be used:\n  {messages}")
+    return Newest(None, [])
+
+
+def found(folder: Path) -> list[Path]:
+    """All checkpoints in `folder`, newest first; none if there is no such folder.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        files = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnavailableError(f"{folder}: cannot be read ({error.strerror}).") from error
+    return sorted((path for path in files if path.is_file()), key=step_of, reverse=True)
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's file name."""
+    match = _NAME.fullmatch(path.name)
+    assert match, path
+    return int(match[1])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def tensors_in(state: object) -> Iterator[Tensor]:
+    """All tensors in nested dicts, lists and tuples."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, Mapping):
+        for value in state.values():
+            yield from tensors_in(value)
+    elif isinstance(state, list | tuple):
+        for value in state:
+            yield from tensors_in(value)
+
+
+def snapshot(state: Any) -> Any:
+    """A copy on the CPU of nested dicts, lists and tuples, which training no longer changes."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {key: snapshot(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(map(snapshot, state))
+    return state
+
+
+class Saver:
+    """Writes checkpoints in a thread, one after the other, while training goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        #: The newest step that is safely on disk.
+        self.saved_step: int | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: tuple[int | None, Future[Path]] | None = None
+
+    def save(self, state: dict[str, Any], **how: Any) -> None:
+        """Copy `state` and begin to write it, as `save` does; first wait for the one before.
+
+        Raises:
+            OSError: the one before could not be written. This one is not begun.
+        """
+        self.wait()
+        self._pending = (
+            state["step"],
+            self._thread.submit(save, self.folder, snapshot(state), **how),
+        )
+
+    def save_best(self, state: dict[str, Any]) -> None:
+        """Copy `state` and begin to write it as the best so far; first wait for the one before.
+
+        Raises:
+            OSError: the one before could not be written. This one is not begun.
+        """
+        self.wait()
+        self._pending = None, self._thread.submit(save_best, self.folder, snapshot(state))
+
+    def wait(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            OSError: it could not be.
+        """
+        if self._pending is not None:
+            step, future = self._pending
+            try:
+                future.result()
+                if step is not None:
+                    self.saved_step = step
+            finally:
+                if future.done():
+                    self._pending = None
+
+    def poll(self) -> None:
+        """`wait`, if there is nothing to wait for."""
+        if self._pending is not None and self._pending[1].done():
+            self.wait()
+
+
+def write_index(folder: Path, newest: Path, metrics: Mapping[str, float]) -> None:
+    """List all checkpoints in index.json: file, step, time, size in bytes, newest metrics."""
+    before = {entry["file"]: entry for entry in read_index(folder)}
+    before[newest.name] = {
+        "file": newest.name,
+        "step": step_of(newest),
+        "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "bytes": newest.stat().st_size,
+        "metrics": dict(metrics),
+    }
+    entries = [before[path.name] for path in reversed(found(folder)) if path.name in before]
+    with replacing(folder / INDEX) as temporary:
+        temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+
+
+def read_index(folder: Path) -> list[dict[str, Any]]:
+    """The entries of index.json; none if there is no such file, or it cannot be read."""
+    try:
+        entries = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    wanted = isinstance(entries, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("file"), str) for entry in entries
+    )
+    return entries if wanted else []

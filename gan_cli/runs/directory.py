@@ -1,0 +1,185 @@
+"""Run directories: claimed atomically, found again by path, locked while in use."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+
+from gan_cli.errors import UserError
+from gan_cli.runs import checkpoint
+from gan_cli.system.files import replacing
+from gan_cli.system.shell import command
+
+CONFIG = "config.yaml"
+LOCK = ".lock"
+
+
+def claim(
+    output_dir: Path, *, name: str | None, label: str, go_on: dict[str, object] | None = None
+) -> Path:
+    """Make a run's directory, which no other run has or gets.
+
+    Args:
+        output_dir: the folder of all runs; made if not there.
+        name: the run's name; None: `<label>-<next free number>`.
+        label: start of the name if none is given.
+        go_on: what else the command to resume an existing run of that name must say.
+
+    Raises:
+        UserError: the name is taken, or the folder cannot be made.
+    """
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        if name is not None:
+            return _claim_named(output_dir / name, go_on or {})
+        number = 1 + max(_numbers(output_dir, label), default=0)
+        while True:
+            directory = output_dir / f"{label}-{number}"
+            try:
+                directory.mkdir()
+            except FileExistsError:  # another run was faster
+                number += 1
+            else:
+                return directory
+    except OSError as error:
+        raise UserError(
+            f"output_dir={output_dir}: cannot be written ({error.strerror}). "
+            "Give a folder you may write to."
+        ) from error
+
+
+def _claim_named(directory: Path, go_on: dict[str, object]) -> Path:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir()
+    except FileExistsError as error:
+        raise UserError(
+            f"name={directory.name}: {directory} exists already, and is left as it is.\n"
+            f"  to go on with it:     {command('gan-train', resume=directory, **go_on)}\n"
+            "  to start another run: give another name, or none"
+        ) from error
+    return directory
+
+
+def _numbers(output_dir: Path, label: str) -> list[int]:
+    pattern = re.compile(re.escape(label) + r"-(\d+)")
+    matches = (pattern.fullmatch(path.name) for path in output_dir.iterdir())
+    return [int(match[1]) for match in matches if match]
+
+
+def find(path: Path, *, key: str) -> Path:
+    """The run directory or checkpoint file a user named.
+
+    Args:
+        path: what the user gave.
+        key: the config key it was given for, for the message.
+
+    Raises:
+        UserError: it is neither; says what was found instead.
+    """
+    if path.is_file() or (path.is_dir() and is_run(path)):
+        return path
+    if not path.exists():
+        near = path.parent if path.parent.is_dir() else None
+        runs = sorted(str(p) for p in near.iterdir() if is_run(p)) if near else []
+        hint = f" Runs there: {', '.join(runs[:8])}" if runs else ""
+        raise UserError(f"{key}={path}: no such run directory or checkpoint file.{hint}")
+    if not path.is_dir():
+        raise UserError(f"{key}={path}: neither a run directory nor a checkpoint file.")
+    inside = sorted(p.name for p in path.iterdir())[:8]
+    raise UserError(
+        f"{key}={path}: not a run directory. One holds {CONFIG} and {checkpoint.FOLDER}/; "
+        f"found here: {', '.join(inside) or 'nothing'}"
+    )
+
+
+def read_checkpoint(path: Path, *, key: str) -> tuple[Path, dict[str, Any], list[str]]:
+    """A checkpoint file, or the newest good one of a run directory.
+
+    Returns:
+        The path as found, the checkpoint, and messages on files that were passed over.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = find(path, key=key)
+    if path.is_file():
+        return path, checkpoint.read(path), []
+    newest = checkpoint.read_newest(path / checkpoint.FOLDER)
+    if newest.state is None:
+        raise UserError(f"{key}={path}: the run has no checkpoint yet.")
+    return path, newest.state, newest.messages
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory was made by gan-train."""
+    return (path / CONFIG).is_file()
+
+
+def is_unused(path: Path) -> bool:
+    """Whether a directory was claimed, but nothing was written to it yet."""
+    return path.is_dir() and all(child.name == LOCK for child in path.iterdir())
+
+
+def write_config(directory: Path, config: dict[str, Any]) -> None:
+    """Write config.yaml."""
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    with replacing(directory / CONFIG) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read config.yaml.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    file = directory / CONFIG
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file}: cannot be read ({reason}).") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: not a config of gan-train.")
+    return config
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder if it is not there, and see that files can be written to it.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp"):
+        pass
+
+
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Keep the run to this process; the lock of a dead process does not count.
+
+    Raises:
+        UserError: another process trains in it now.
+    """
+    held = filelock.FileLock(directory / LOCK)
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(
+            f"{directory}: another process trains in this run now. Wait for it, or stop it."
+        ) from error
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
+    try:
+        yield
+    finally:
+        held.release()

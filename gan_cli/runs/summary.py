@@ -1,0 +1,182 @@
+"""What a training run says before it starts and after it ends."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from gan_cli.data.base import AnyDataset, ShardDataset
+from gan_cli.games.cyclegan import CycleGAN
+from gan_cli.runs.log import RunLog
+from gan_cli.runs.resume import PLACE, STARTING, Config, Start, flatten
+from gan_cli.settings.build import foreign_targets
+from gan_cli.settings.schema import RESUMABLE
+from gan_cli.spec import DataSpec
+from gan_cli.system import environment
+from gan_cli.system.shell import command, program
+from gan_cli.training.loop import Reason, Session
+
+LARGEST_RATE = 1e-3  # that is advised
+#: Config keys that describe the options rather than the training.
+NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
+
+
+def trust(config: Config) -> dict[str, object]:
+    """What printed commands must add to load classes from outside gan_cli and torch."""
+    return {"trust_checkpoint": True} if foreign_targets(config) else {}
+
+
+def introduction(
+    start: Start, session: Session, dataset: AnyDataset, now: dict[str, str], directory: Path
+) -> list[str]:
+    """What is about to happen, and what changed since the checkpoint."""
+    config = start.config
+    where = f"{config['threads']} threads"
+    if now["processes"] != "1":
+        where = f"{now['processes']} processes of {where}"
+    lines = [
+        f"{config['model']['name']} on {config['data']['name']}: {amount(dataset)} of "
+        f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, "
+        f"{config['steps']} steps{epochs(config, dataset)} on {now['device']} ({where}) "
+        f"in {directory}"
+    ]
+    if start.state is not None:
+        lines.append(f"resumed at step {session.step}")
+        lines += [
+            f"note: {change}; from here on the run may differ from an unbroken one."
+            for change in environment.changes(start.state["environment"], now)
+        ]
+    return lines
+
+
+def amount(dataset: AnyDataset) -> str:
+    """How many data there are, or at least how many shards."""
+    if not isinstance(dataset, ShardDataset):
+        return f"{len(dataset):,} data"
+    counted = f" with {dataset.images:,} images" if dataset.images else ""
+    shards = len(dataset.shards.names)
+    return f"{shards:,} shard{'s' if shards > 1 else ''}{counted}"
+
+
+def epochs(config: Config, dataset: AnyDataset) -> str:
+    """How often the run sees each of a counted number of images in shards."""
+    if not isinstance(dataset, ShardDataset) or dataset.images is None:
+        return ""
+    drawn = config["steps"] * config["k"] * config["data"]["batch_size"]
+    return f" ({drawn / dataset.images:.3g} epochs)"
+
+
+def repetition(config: Config, dataset: AnyDataset) -> list[str]:
+    """A note if there are fewer data than a batch holds."""
+    there = dataset.images if isinstance(dataset, ShardDataset) else len(dataset)
+    if there is None or config["data"]["batch_size"] <= there:
+        return []
+    times = config["data"]["batch_size"] / there
+    return [f"each batch holds every datum about {times:.1f} times: data are fewer than m."]
+
+
+def ending(
+    config: Config, log: RunLog, session: Session, reason: Reason, *, picture: Path, signal: str
+) -> list[str]:
+    """How the run ended, and the commands a person may want now, ready to be pasted."""
+    how = {
+        "done": "done",
+        "time": f"stopped after max_minutes={config['max_minutes']}",
+        "signal": f"stopped by {signal}",
+    }[reason]
+    directory, flags = log.directory, trust(config)
+    longer = {"steps": 2 * session.step} if reason == "done" else {}
+    seconds = timedelta(seconds=round(session.elapsed()))
+    return [
+        f"{how}: {session.step} of {config['steps']} steps in {seconds}, all saved.",
+        f"  pictures  {picture.parent}/  (the newest: {picture.name})",
+        f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
+        f"  go on     {resuming(session, resume=directory, **longer, **flags)}",
+        f"  {use_command(session, directory, flags)}",
+        f"  measure   {command('gan-evaluate', run=directory, **flags)}",
+    ]
+
+
+def resuming(session: Session, **keys: object) -> str:
+    """The command to go on with as many processes as now."""
+    world = session.game.ranks.world
+    if world == 1:
+        return command("gan-train", **keys)
+    return f"torchrun --nproc-per-node={world} -m gan_cli.train {command('', **keys).strip()}"
+
+
+def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:
+    """What to try after numbers that are not finite, and what is left to begin from."""
+    rate = min(config["optimizer"]["lr"] / 10, LARGEST_RATE)
+    tries = [f"optimizer.lr={rate:g}"]
+    if config["max_grad_norm"] is None:
+        tries.append("max_grad_norm=1")
+    if config["precision"] == "bf16":
+        tries.append("precision=fp32")
+    lines = [f"  try       {' or '.join(tries)}"]
+    if not kept:
+        return "\n".join(["  kept      no checkpoint: none was written before", *lines])
+    again = command("gan-train", init_from=directory, **{"optimizer.lr": rate}, **trust(config))
+    return "\n".join(
+        [
+            f"  kept      {kept[0]}; nothing newer was saved",
+            *lines,
+            f"  from it   {again} ... (a new run; say its model and data too)",
+        ]
+    )
+
+
+def use_command(session: Session, directory: Path, flags: Mapping[str, object]) -> str:
+    """How to use what was trained."""
+    if isinstance(session.game, CycleGAN):
+        folders = {"input": "FOLDER", "output": "FOLDER", "direction": "a2b"}
+        return f"translate {command('gan-translate', run=directory, **folders, **flags)}"
+    return f"sample    {command('gan-sample', run=directory, **flags)}"
+
+
+def nothing_left(start: Start) -> str:
+    """That a run is finished, and how to extend it."""
+    assert start.state is not None
+    step = start.state["step"]
+    longer = command("gan-train", resume=start.directory, steps=2 * step, **trust(start.config))
+    return (
+        f"{start.directory}: finished, {step} of steps={start.config['steps']} are done.\n"
+        f"  to go on: {longer}"
+    )
+
+
+def summary(config: Config, session: Session, dataset: AnyDataset, notes: Sequence[str]) -> str:
+    """What dry_run=true shows: networks and sizes."""
+    game, spec = session.game, dataset.spec
+    d, g = (
+        sum(p.numel() for p in side.parameters()) for side in (game.discriminators, game.generators)
+    )
+    lines = [f"note: {note}" for note in notes]
+    lines += [
+        str(game),
+        f"{amount(dataset)} of {spec.text}",
+        *(
+            f"  range {domain.value_range or 'unbounded'}, {domain.classes} classes"
+            for domain in ([spec] if isinstance(spec, DataSpec) else [spec.a, spec.b])
+        ),
+        f"parameters: D {d:,}, G {g:,}",
+        f"{config['steps']} steps on {session.device}",
+        "dry_run=true: nothing was trained or written.",
+    ]
+    return "\n".join(lines)
+
+
+def tensorboard_settings(config: Config) -> dict[str, object]:
+    """What was trained as TensorBoard's HPARAMS tab takes it: flat, of numbers, flags and text."""
+    skipped = RESUMABLE | STARTING | PLACE
+    settings: dict[str, object] = {}
+    for key, value in flatten(config).items():
+        if key in skipped or value is None or key.startswith(NOT_SETTINGS):
+            continue
+        if key.endswith("._target_"):  # the class tells the options of a group apart
+            settings[key.removesuffix("._target_")] = str(value).rpartition(".")[2]
+        else:
+            settings[key] = value if isinstance(value, bool | int | float) else str(value)
+    return settings

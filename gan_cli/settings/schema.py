@@ -1,0 +1,191 @@
+"""Typed schemas of the commands' configs; importing this costs no torch.
+
+Types stand here, values in `configs/*.yaml`, meaning in `check`. The groups are nodes with a
+`_target_` and are checked against that class's constructor instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Hydra's mark for "set in the YAML"; importing it from omegaconf would cost --help 30 ms.
+MISSING: Any = "???"
+
+#: Which values of the objective are good.
+DIRECTIONS = ("minimize", "maximize")
+#: What a resumed run may change; anything else would make it another run.
+RESUMABLE = frozenset(
+    {
+        "steps",
+        "max_minutes",
+        "log_every",
+        "sample_every",
+        "eval_every",
+        "checkpoint_every",
+        "checkpoint_minutes",
+        "keep_last",
+        "keep_every",
+        "device",
+        "threads",
+        "data.root",
+        "data.a",
+        "data.b",
+        "data.workers",
+        "trust_checkpoint",
+        "debug",
+    }
+)
+
+
+@dataclass
+class EmaConfig:
+    """Average of G's weights."""
+
+    decay: float = MISSING
+    ramp_up: bool = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """Root of `configs/train.yaml`."""
+
+    model: Any = MISSING
+    data: Any = MISSING
+    noise: Any = MISSING
+    loss: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    regularizer: Any = MISSING
+    k: int = MISSING
+    steps: int = MISSING
+    max_minutes: float | None = MISSING
+    seed: int = MISSING
+    ema: EmaConfig = field(default_factory=EmaConfig)
+    accumulate: int = MISSING
+    max_grad_norm: float | None = MISSING
+    device: str = MISSING
+    threads: int | None = MISSING
+    precision: str = MISSING
+    deterministic: bool = MISSING
+    performance: str = MISSING
+    compile: bool = MISSING
+    sync_batch_norm: bool = MISSING
+    log_every: int = MISSING
+    sample_every: int = MISSING
+    eval_every: int = MISSING
+    checkpoint_every: int = MISSING
+    checkpoint_minutes: float | None = MISSING
+    keep_last: int = MISSING
+    keep_every: int = MISSING
+    eval_metrics: Any = MISSING
+    eval_samples: int = MISSING
+    inception: str | None = MISSING
+    objective: str | None = MISSING
+    direction: str = MISSING
+    output_dir: str = MISSING
+    name: str | None = MISSING
+    resume: str | None = MISSING
+    init_from: str | None = MISSING
+    trust_checkpoint: bool = MISSING
+    dry_run: bool = MISSING
+    debug: bool = MISSING
+
+
+@dataclass
+class SampleConfig:
+    """Root of `configs/sample.yaml`."""
+
+    run: str = MISSING
+    mode: str = MISSING
+    n: int | None = MISSING
+    seed: int = MISSING
+    labels: Any = MISSING
+    a: list[int] | None = MISSING
+    b: list[int] | None = MISSING
+    c: list[int] | None = MISSING
+    interpolation: str | None = MISSING
+    out: str | None = MISSING
+    device: str = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+@dataclass
+class TranslateConfig:
+    """Root of `configs/translate.yaml`."""
+
+    run: str = MISSING
+    input: str = MISSING
+    output: str = MISSING
+    direction: str = MISSING
+    side_by_side: bool = MISSING
+    device: str = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+@dataclass
+class DataPlace:
+    """Where data files lie, if no longer where training found them."""
+
+    root: str | None = MISSING
+    a: str | None = MISSING
+    b: str | None = MISSING
+
+
+@dataclass
+class EvaluateConfig:
+    """Root of `configs/evaluate.yaml`."""
+
+    run: str = MISSING
+    metrics: Any = MISSING
+    n: int = MISSING
+    seed: int = MISSING
+    inception: str | None = MISSING
+    data: DataPlace = field(default_factory=DataPlace)
+    out: str | None = MISSING
+    device: str = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+SCHEMAS = {
+    "train": TrainConfig,
+    "sample": SampleConfig,
+    "translate": TranslateConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+def config_dir() -> Path:
+    """The folder of configs: inside an installed package, else beside it in a checkout."""
+    inside = Path(__file__).resolve().parent.parent / "configs"
+    return inside if inside.is_dir() else inside.parent.parent / "configs"
+
+
+def groups(folder: Path | None = None) -> dict[str, list[str]]:
+    """Config groups and their options, read from the files."""
+    folder = folder or config_dir()
+    return {
+        group.name: sorted(file.stem for file in group.glob("*.yaml"))
+        for group in sorted(folder.iterdir())
+        if group.is_dir()
+    }
+
+
+def register_schemas() -> None:
+    """Let Hydra find the schemas under the names that the YAML files use."""
+    from hydra.core.config_store import ConfigStore
+
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+
+
+def split_arguments(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The overrides on a command line, and the value of --config-dir."""
+    from hydra._internal.utils import get_args_parser
+
+    parsed = get_args_parser().parse_args(arguments)
+    return list(parsed.overrides), parsed.config_dir

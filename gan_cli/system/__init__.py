@@ -1,0 +1,1 @@
+"""The machine: files, screen, signals, devices, processes. Nothing here knows of GANs."""

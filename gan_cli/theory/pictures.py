@@ -1,0 +1,149 @@
+"""Figure 1 of the 2014 paper, drawn from a game as it is: p_data, p_g, D, D* and the map z -> x."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan_cli.games.gan import GAN
+from gan_cli.pictures import Picture, new_figure, to_picture
+from gan_cli.seeding import generator_for
+from gan_cli.system.files import replacing
+from gan_cli.theory.density import GaussianMixture
+from gan_cli.theory.measure import Theory, judge
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ARROWS = 40  # from z to G(z)
+POINTS = 2000  # samples in a 2-D picture
+MOST_FRAMES, FRAME_MS, LAST_FRAME_MS = 120, 120, 2000
+ANIMATION = "training.gif"
+
+
+def draw_theory(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
+    """Figure 1 for points on the line; for the plane, samples over p_data with D's contours."""
+    draw = _figure_1 if density.means.shape[1] == 1 else _plane
+    return draw(found, game, density)
+
+
+def _figure_1(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
+    """Densities above, D and D* over them (right axis), and below the map z -> x = G(z)."""
+    figure = new_figure(7, 6)
+    above, below = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.05}
+    )
+    x = found.cells.centres
+    edges, area = found.cells.edges[0].numpy(), found.cells.area
+    above.plot(x, density.log_prob(x).exp(), "k:", label="p_data")
+    above.stairs(found.p_g[:-1].numpy() / area, edges, color="tab:green", label="p_g")
+    above.set_ylabel("density")
+    above.set_ylim(bottom=0)
+    right = above.twinx()
+    right.set_ylim(0, 1)
+    right.set_ylabel("D(x)")
+    mass = found.p_data + found.p_g
+    held = mass[:-1] > 1e-6
+    best = torch.where(held, found.p_data[:-1] / mass[:-1], torch.nan)
+    right.plot(x, best, color="tab:orange", linewidth=1, label="D*")
+    if game.loss.log_odds:
+        logits = judge(game.discriminator, x.float().to(game.fixed_noise.device))
+        right.plot(x, torch.sigmoid(logits), "b--", label="D")
+    right.axhline(0.5, color="gray", linewidth=0.5)
+    handles, labels = above.get_legend_handles_labels()
+    more, names = right.get_legend_handles_labels()
+    above.legend([*handles, *more], [*labels, *names], loc="upper right", framealpha=0.6)
+    _arrows(below, game, edges)
+    jsd, floor = found.scalars["divergence/jsd"], found.scalars["divergence/jsd_floor"]
+    above.set_title(f"JSD {jsd:.4f} nats (of as many real draws: {floor:.4f})", fontsize=10)
+    return to_picture(figure)
+
+
+def _arrows(axes: Axes, game: GAN, edges: np.ndarray) -> None:
+    """Lines from z, spread over its prior, to G(z); of more dimensions, z has no place to stand."""
+    low, high = float(edges[0]), float(edges[-1])
+    z = game.noise.sample(ARROWS * 50, generator=generator_for(0, "arrows"))
+    order = z[:, 0].argsort()
+    z = z[order][25::50]
+    x = game.map_noise(z.to(game.fixed_noise.device)).float().cpu()[:, 0].numpy()
+    spread = np.ptp(z[:, 0].numpy()) or 1.0
+    starts = low + (z[:, 0].numpy() - z[:, 0].min().item()) / spread * (high - low)
+    for start, end in zip(starts, x, strict=True):
+        axes.annotate(
+            "", (end, 1), (start, 0), arrowprops={"arrowstyle": "->", "color": "gray", "lw": 0.7}
+        )
+    axes.set_xlim(low, high)
+    axes.set_ylim(0, 1)
+    first = "" if z.shape[1] == 1 else " (first coordinate)"
+    axes.set_yticks([0, 1], [f"z{first}", "x"])
+    axes.set_xlabel("x = G(z)")
+
+
+def _plane(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
+    """Samples over p_data's contours, with the line D = 1/2 and D's value as shade."""
+    figure = new_figure(6, 6)
+    axes = figure.subplots()
+    columns, rows = (edges.numpy() for edges in found.cells.edges)
+    side = 160
+    xs, ys = (np.linspace(e[0], e[-1], side) for e in (columns, rows))
+    points = torch.cartesian_prod(torch.from_numpy(xs), torch.from_numpy(ys))
+    if game.loss.log_odds:
+        logits = judge(game.discriminator, points.float().to(game.fixed_noise.device))
+        shade = torch.sigmoid(logits).view(side, side).T
+        image: Any = axes.contourf(
+            xs, ys, shade, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.5
+        )
+        figure.colorbar(image, label="D(x)", shrink=0.8)
+        axes.contour(xs, ys, shade, levels=[0.5], colors="k", linewidths=0.5)
+    _contours(axes, density, xs, ys, points)
+    x = found.samples[:POINTS]
+    axes.scatter(x[:, 0], x[:, 1], s=2, color="tab:green", label="samples")
+    axes.set_xlim(xs[0], xs[-1])
+    axes.set_ylim(ys[0], ys[-1])
+    axes.set_aspect("equal")
+    covered, total = found.scalars["modes/covered"], found.scalars["modes/total"]
+    good = found.scalars["modes/high_quality"]
+    axes.set_title(
+        f"{covered:.0f} of {total:.0f} modes, {good:.0%} of samples near one", fontsize=10
+    )
+    return to_picture(figure)
+
+
+def _contours(
+    axes: Axes, density: GaussianMixture, xs: np.ndarray, ys: np.ndarray, points: Tensor
+) -> None:
+    """Circles of three standard deviations where modes are narrow, else p_data's contours."""
+    if density.stds.max() < (xs[-1] - xs[0]) / 40:
+        for mean, std in zip(density.means.tolist(), density.stds.tolist(), strict=True):
+            angles = np.linspace(0, 2 * np.pi, 40)
+            axes.plot(
+                mean[0] + 3 * std * np.cos(angles), mean[1] + 3 * std * np.sin(angles), "k", lw=0.8
+            )
+        return
+    values = density.log_prob(points).exp().view(len(xs), len(ys)).T
+    axes.contour(xs, ys, values, colors="k", linewidths=0.6)
+
+
+def animate(folder: Path) -> Path | None:
+    """Join the pictures of a run into training.gif; None if there are fewer than two."""
+    files = sorted(folder.glob("step_*.png"))
+    if len(files) < 2:
+        return None
+    step = -(-len(files) // MOST_FRAMES)
+    chosen = [*files[:-1:step], files[-1]]
+    frames = []
+    for file in chosen:
+        with Image.open(file) as image:
+            frames.append(image.convert("P", palette=Image.Palette.ADAPTIVE))
+    path = folder / ANIMATION
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
+    with replacing(path) as temporary, temporary.open("wb") as output:
+        frames[0].save(
+            output, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0
+        )
+    return path

@@ -1,0 +1,1 @@
+"""The alternating loop, and what keeps it honest."""
