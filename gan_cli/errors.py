@@ -3,21 +3,97 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+
+class _Unsaid:
+    """Stands for the value of a problem that is not about one."""
+
+
+UNSAID = _Unsaid()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one setting; text only when it is printed.
+
+    Attributes:
+        key: of the setting; in a constructor its argument's name, which `under` completes.
+        value: as given; UNSAID: the problem is not about a value.
+        advice: what is wrong, and what would work.
+        is_full: `key` is the whole dotted key already.
+    """
+
+    key: str
+    value: object
+    advice: str
+    is_full: bool = False
+
+    @classmethod
+    def about(cls, key: str, advice: str) -> Problem:
+        """A problem with a key, whatever its value."""
+        return cls(key, UNSAID, advice)
+
+    def under(self, place: str) -> Problem:
+        """The same problem, its key completed by the config node that its class stands in."""
+        if self.is_full:
+            return self
+        return replace(self, key=f"{place}.{self.key}" if self.key else place, is_full=True)
+
+    def __str__(self) -> str:
+        """`key=value: advice`, the value as one types it."""
+        said = self.key if self.value is UNSAID else f"{self.key}={as_typed(self.value)}"
+        return f"{said}: {self.advice}" if said else self.advice
+
+
+def as_typed(value: object) -> str:
+    """A value as a person types it on the command line, without quotes."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(as_typed, value)) + "]"
+    return str(value)
+
+
+class SettingsError(ValueError):
+    """A constructor refuses its arguments."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = list(problems)
 
 
 class GanTrainError(Exception):
     """Any expected failure; `exit_code` is what the command ends with."""
 
     exit_code = 1
-    #: Another process of the same run tells the user.
-    is_told = False
+    #: Another process of the same run reports it.
+    is_reported = False
 
 
 class UserError(GanTrainError):
     """The configuration, data or checkpoint is at fault: says what, and what would work."""
 
     exit_code = 2
+
+    def __init__(
+        self, problems: Problem | Sequence[Problem] | str, *, where: str = "the configuration"
+    ) -> None:
+        """Keep what is wrong.
+
+        Args:
+            problems: with settings; or a sentence about something else.
+            where: they all are, for the heading of several.
+        """
+        if isinstance(problems, str):
+            super().__init__(problems)
+            self.problems = [Problem("", UNSAID, problems)]
+            return
+        self.problems = [problems] if isinstance(problems, Problem) else list(problems)
+        super().__init__(list_problems(self.problems, where=where))
 
 
 class DivergedError(GanTrainError):
@@ -26,15 +102,23 @@ class DivergedError(GanTrainError):
     exit_code = 3
 
 
-def require(*rules: tuple[bool, str]) -> None:
-    """Raise ValueError with one line for every broken rule.
+#: Whether a rule holds; the argument, its value, and what would work.
+Rule = tuple[bool, str, object, str] | tuple[bool, str]
 
-    Args:
-        rules: pairs (holds, message); a message reads `parameter=value: what would work`.
+
+def require(*rules: Rule) -> None:
+    """Check a constructor's arguments, all at once.
+
+    Raises:
+        SettingsError: with a problem for every rule that does not hold.
     """
-    broken = [message for holds, message in rules if not holds]
-    if broken:
-        raise ValueError("\n".join(broken))
+    problems = [
+        Problem(*rule[1:]) if len(rule) == 4 else Problem("", UNSAID, rule[1])
+        for rule in rules
+        if not rule[0]
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
@@ -43,15 +127,30 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def list_problems(problems: list[str], *, where: str = "the configuration") -> str:
+def did_you_mean(word: object, choices: Iterable[str]) -> str:
+    """`Did you mean ...?` for a mistyped word, or nothing."""
+    match = nearest(str(word), choices)
+    return f"Did you mean {match}?" if match else ""
+
+
+def choice_problems(key: str, value: object, choices: Sequence[str]) -> list[Problem]:
+    """What is wrong with a value that must be one of `choices`; empty if nothing is."""
+    if value in choices:
+        return []
+    hint = did_you_mean(value, choices)
+    return [Problem(key, value, f"use {', '.join(choices)}" + (f". {hint}" if hint else ""))]
+
+
+def list_problems(problems: Sequence[Problem], *, where: str = "the configuration") -> str:
     """One message for one or several problems."""
-    if len(problems) == 1:
-        return problems[0]
-    lines = "\n".join(f"  {problem}" for problem in problems)
-    return f"{len(problems)} problems in {where}:\n{lines}"
+    lines = list(dict.fromkeys(map(str, problems)))
+    if len(lines) == 1:
+        return lines[0]
+    listed = "\n".join(f"  {line}" for line in lines)
+    return f"{len(lines)} problems in {where}:\n{listed}"
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether the machine or the GPU ran out of memory."""
     text = str(error)
     return isinstance(error, MemoryError) or (

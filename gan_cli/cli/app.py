@@ -63,7 +63,7 @@ class App:
         try:
             return self._compose_and_run()
         except GanTrainError as error:
-            quiet = error.is_told  # by another process of the same run
+            quiet = error.is_reported  # by another process of the same run
             return report(self.name, str(error), error.exit_code, debug=debug, quiet=quiet)
         except KeyboardInterrupt as error:
             code = getattr(error, "exit_code", 130)
@@ -85,7 +85,7 @@ class App:
         if {"-m", "--multirun"} & set(sys.argv):
             if os.environ.get("WORLD_SIZE", "1") != "1":
                 refusal = UserError("-m: a sweep is one process. Start each job under torchrun.")
-                refusal.is_told = os.environ.get("RANK", "0") != "0"
+                refusal.is_reported = os.environ.get("RANK", "0") != "0"
                 raise refusal
             return self._sweep()
         codes: list[int] = []

@@ -104,7 +104,7 @@ class Ranks:
                 told = [None, error]
         distributed.broadcast_object_list(told)
         if told[1] is not None:
-            told[1].is_told = not self.is_first
+            told[1].is_reported = not self.is_first
             if not self.is_first:
                 time.sleep(1.0)  # torchrun ends all when one ends, and rank 0 has something to say
             raise told[1]
