@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from gan_cli.games.describe import Preview, Roles, Use
 from gan_cli.games.ema import Ema
 from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.networks.abilities import StartsAtMean
 from gan_cli.regularizers import (
     Critic,
     LabelSmoothing,
@@ -23,40 +24,15 @@ from gan_cli.regularizers import (
     WeightClipping,
 )
 from gan_cli.seeding import generator_for
-from gan_cli.spec import AnySpec, DataSpec, PairSpec
+from gan_cli.spec import AnySpec, PairSpec
 from gan_cli.system.ranks import ALONE, Ranks
+
+__all__ = ["Game", "Preview", "Roles", "Scalars", "Use", "evaluating", "widened"]
 
 Scalars = dict[str, Tensor]
 AnyBatch = TypeVar("AnyBatch")
 AVERAGE = "average."  # what the averaged weights' keys in a state dict begin with
 NETWORKS = ("generator", "discriminator")  # what those of the players' weights begin with
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Samples to look at.
-
-    Attributes:
-        samples: (n, *shape) of `spec`, in its range.
-        spec: what they are.
-        columns: of a sheet; None: as many as rows.
-        captions: one for each image; empty: none.
-        translations: generated and real data of each domain, of games between two.
-    """
-
-    samples: Tensor
-    spec: DataSpec
-    columns: int | None = None
-    captions: tuple[str, ...] = ()
-    translations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which networks a game needs, and what each is told of the run, by the role it plays."""
-
-    generators: dict[str, dict[str, Any]]
-    discriminators: dict[str, dict[str, Any]]
 
 
 class Game(nn.Module, ABC, Generic[AnyBatch]):
@@ -67,6 +43,8 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
     """
 
     rng: torch.Generator
+    #: Printed at the end of training; None: no command knows such a game.
+    use: ClassVar[Use | None] = None
 
     def __init__(self, *, loss: Loss, spec: AnySpec, regularizers: Sequence[Regularizer]) -> None:
         super().__init__()
@@ -82,12 +60,12 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
                 loss.smooth(regularizer.target)
         #: The newest value of each penalty, logged until the next one is due.
         self.last_penalties: Scalars = {}
-        #: Values of this move, one for each part of the batch.
-        self._found_penalties: dict[str, list[Tensor]] = {}
+        #: Values of this move, one for each micro-batch.
+        self._penalties_of_move: dict[str, list[Tensor]] = {}
         #: Finished moves of each player.
         self.moves = {"d": 0, "g": 0}
-        #: Whether a line is due, for which D's outputs are described.
-        self.telling = True
+        #: Whether a line of the log is due, for which D's outputs are described.
+        self.log_due = True
         #: The average of the generators' weights; None: not kept.
         self.average: Ema | None = None
 
@@ -135,16 +113,29 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
     def check_shapes(self) -> None:
         """Raise ValueError if the networks do not fit each other and the data."""
 
-    def see(self, x: Tensor) -> Tensor:
-        """What discriminators see of data: with augmentation and noise, if configured."""
+    def start_at(self, mean: Callable[[], Tensor]) -> None:
+        """Let generators that can start at the data's mean, which is computed if one asks for it.
+
+        Args:
+            mean: gives it in the data's range, of one datum's shape.
+        """
+        for network in self.generators.modules():
+            if isinstance(network, StartsAtMean):
+                network.start_at(mean)
+
+    def join_passes(self) -> None:
+        """Join forward passes of one network where that changes no result; else do nothing."""
+
+    def augment(self, x: Tensor) -> Tensor:
+        """What discriminators get of data: with augmentation and noise, if configured."""
         spec = self.spec.a if isinstance(self.spec, PairSpec) else self.spec
         for view in self.views:
             x = view(x, step=self.moves["g"], generator=self.rng, value_range=spec.value_range)
         return x
 
-    def describe(self, real: Tensor, fake: Tensor) -> Scalars:
+    def output_scalars(self, real: Tensor, fake: Tensor) -> Scalars:
         """What to log of D's outputs (detached) on real and generated data, if a line is due."""
-        if not self.telling:
+        if not self.log_due:
             return {}
         if self.loss.log_odds:
             return log_odds_scalars(real, fake)
@@ -153,10 +144,10 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
     def due_penalties(
         self, critic: Critic, real: Tensor, fake: Tensor, *, suffix: str = ""
     ) -> list[Tensor]:
-        """The weighed penalties that are due on this move of D.
+        """The weighted penalties that are due on this move of D.
 
         Args:
-            critic: a discriminator, with `see`.
+            critic: a discriminator, with `augment`.
             real: real data.
             fake: generated data.
             suffix: of the key to log under, where there are several discriminators.
@@ -166,10 +157,10 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
             if self.moves["d"] % penalty.interval == 0:
                 # Second derivatives lose too much in 16 bits.
                 with torch.autocast(real.device.type, enabled=False):
-                    found = penalty(critic, real, widened(fake.detach()), generator=self.rng)
+                    value = penalty(critic, real, widened(fake.detach()), generator=self.rng)
                 key = f"penalty/{penalty.name}{suffix}"
-                self._found_penalties.setdefault(key, []).append(found.detach())
-                terms.append(penalty.weight * penalty.interval * found)
+                self._penalties_of_move.setdefault(key, []).append(value.detach())
+                terms.append(penalty.weight * penalty.interval * value)
         return terms
 
     def join(self, ranks: Ranks) -> None:
@@ -201,9 +192,9 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         if player == "d":
             for clipping in self.clippings:
                 clipping.clip(self.discriminators)
-            for key, found in self._found_penalties.items():
-                self.last_penalties[key] = torch.stack(found).mean()
-            self._found_penalties.clear()
+            for key, values in self._penalties_of_move.items():
+                self.last_penalties[key] = torch.stack(values).mean()
+            self._penalties_of_move.clear()
             return dict(self.last_penalties)
         if self.average is not None:
             self.average.update(self.generators)
@@ -223,7 +214,7 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on where `get_extra_state` left off.
+        """Continue where `get_extra_state` left off.
 
         A stream of another kind of device cannot be continued: a new one is seeded from it.
         """

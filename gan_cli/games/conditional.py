@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_cli.errors import require
 from gan_cli.games.base import Preview, Scalars
@@ -72,13 +73,13 @@ class ConditionalGAN(GAN):
         assert batch.labels is not None
         return [Batch(batch.x, self.wrong_labels(batch.labels))]
 
-    def reject(self, judged: list[Tensor], real: Tensor) -> tuple[list[Tensor], Scalars]:
+    def rejection_terms(self, wrong: list[Tensor], real: Tensor) -> tuple[list[Tensor], Scalars]:
         """The third term."""
-        if not judged:
+        if not wrong:
             return [], {}
-        (mismatch,) = judged
+        (mismatch,) = wrong
         term = self.mismatch_weight * self.loss.d_rejects(mismatch, real)
-        if not self.telling:
+        if not self.log_due:
             return [term], {}
         mismatch = mismatch.detach()
         if self.loss.log_odds:
@@ -96,12 +97,8 @@ class ConditionalGAN(GAN):
         shift = self.ranks.draw(len(labels), draw)
         return (labels + shift) % self.spec.classes
 
-    def fix_preview(
-        self,
-        *,
-        seed: int,
-        examples: tuple[Tensor, Tensor] | None = None,  # noqa: ARG002
-    ) -> None:
+    @override
+    def fix_preview(self, *, seed: int, examples: tuple[Tensor, Tensor] | None = None) -> None:
         """One row a class; the same z stand in every row, so that columns share what z decides."""
         columns = PREVIEW_COLUMNS if self.spec.is_image else PREVIEW_POINTS
         z = self.noise.sample(columns, generator=generator_for(seed, "fixed noise"))

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
+from typing_extensions import override
 
 from gan_cli.errors import require
-from gan_cli.games.base import Game, Preview, Roles, Scalars, evaluating, widened
+from gan_cli.games.base import Roles, Scalars, evaluating, widened
+from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.losses import Loss
+from gan_cli.networks.speed import is_rowwise
 from gan_cli.regularizers import Regularizer
 from gan_cli.seeding import generator_for
-from gan_cli.spec import AnySpec, DataSpec, PairBatch, PairSpec
+from gan_cli.spec import AnySpec, PairBatch, PairSpec
 
-Direction = Literal["a2b", "b2a"]
-DIRECTIONS: tuple[Direction, Direction] = ("a2b", "b2a")
-CHUNK = 16  # images translated at once
-COLUMNS = ("real A", "fake B", "rebuilt A", "real B", "fake A", "rebuilt B")
+__all__ = ["DIRECTIONS", "CycleGAN", "Direction", "ImagePool"]
 
 
 class ImagePool(nn.Module):
@@ -46,33 +46,33 @@ class ImagePool(nn.Module):
         """Store fakes, (m, *shape), and give back as many: themselves, or older ones."""
         if not self.size:
             return fakes
-        given = []
+        returned = []
         for fake in fakes:
             if self.filled < self.size:
                 self.images[self.filled] = fake
                 self.filled += 1
-                given.append(fake)
+                returned.append(fake)
             elif torch.rand((), generator=self.rng) < 0.5:
                 place = int(torch.randint(self.size, (), generator=self.rng))
-                given.append(self.images[place].clone())
+                returned.append(self.images[place].clone())
                 self.images[place] = fake
             else:
-                given.append(fake)
-        return torch.stack(given)
+                returned.append(fake)
+        return torch.stack(returned)
 
     def get_extra_state(self) -> dict[str, Any]:
         """How full it is, and the position of its random stream."""
         return {"filled": self.filled, "rng": self.rng.get_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on where `get_extra_state` left off."""
+        """Continue where `get_extra_state` left off."""
         self.filled = int(state["filled"])
         if not 0 <= self.filled <= self.size:
             raise ValueError(f"a pool of {self.size} images holds {self.filled}")
         self.rng.set_state(state["rng"].cpu())
 
 
-class CycleGAN(Game[PairBatch]):
+class CycleGAN(Translating):
     """Two generators are one player, two discriminators the other.
 
     D judges the fakes of G's last move, as in the authors' code, so that none are made for it
@@ -81,10 +81,7 @@ class CycleGAN(Game[PairBatch]):
 
     #: A generator translates and imitates the identity in one pass, as it may where images of
     #: both domains are of one shape and each counts for itself.
-    translates_at_once = False
-    spec: PairSpec
-    fixed_a: Tensor
-    fixed_b: Tensor
+    in_one_pass = False
 
     def __init__(
         self,
@@ -124,11 +121,17 @@ class CycleGAN(Game[PairBatch]):
         self.pools = nn.ModuleDict(
             {"a": ImagePool(pool_size, spec.a.shape), "b": ImagePool(pool_size, spec.b.shape)}
         )
-        #: Fakes of G's last move, (of A, of B) for each part of the batch.
+        #: Fakes of G's last move, (of A, of B) for each micro-batch.
         self._made: list[tuple[Tensor, Tensor]] = []
 
+    def join_passes(self) -> None:
+        """Let a generator translate and imitate the identity at once, if images count alone."""
+        alike = self.spec.a.shape == self.spec.b.shape
+        self.in_one_pass = alike and is_rowwise(self.generator)
+
     @classmethod
-    def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:  # noqa: ARG003
+    @override
+    def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:
         """A generator for each direction, a discriminator for each domain."""
         if not isinstance(spec, PairSpec):
             raise ValueError(
@@ -153,9 +156,9 @@ class CycleGAN(Game[PairBatch]):
         """D_A (a) and D_B (b)."""
         return self.discriminator
 
-    def judge(self, domain: str, x: Tensor) -> Tensor:
+    def logits(self, domain: str, x: Tensor) -> Tensor:
         """Outputs of a domain's D, in full precision under autocast too."""
-        outputs: Tensor = self.discriminator[domain](self.see(x))
+        outputs: Tensor = self.discriminator[domain](self.augment(x))
         return widened(outputs)
 
     def latest_fakes(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
@@ -169,24 +172,24 @@ class CycleGAN(Game[PairBatch]):
         """D_A on real and fake A, D_B on real and fake B."""
         fake_a, fake_b = self.latest_fakes(batch)
         losses, scalars = [], {}
-        found: dict[str, list[Tensor]] = {}
+        of_both: dict[str, list[Tensor]] = {}
         for domain, real_x, made in (("a", batch.a, fake_a), ("b", batch.b, fake_b)):
             fake_x = self.pools[domain].exchange(made)  # type: ignore[operator]
             # At once, which is faster; each image is normalised on its own.
-            real, fake = self.judge(domain, torch.cat([real_x, fake_x])).chunk(2)
+            real, fake = self.logits(domain, torch.cat([real_x, fake_x])).chunk(2)
             penalties = self.due_penalties(
-                lambda x, domain=domain: self.judge(domain, x),  # type: ignore[misc]
+                lambda x, domain=domain: self.logits(domain, x),  # type: ignore[misc]
                 real_x,
                 fake_x,
                 suffix=f"_{domain}",
             )
             losses.append(sum(penalties, start=self.loss.d(real, fake)))
             scalars[f"loss/d_{domain}"] = losses[-1].detach()
-            for key, value in self.describe(real.detach(), fake.detach()).items():
+            for key, value in self.output_scalars(real.detach(), fake.detach()).items():
                 scalars[f"{key}_{domain}"] = value
-                found.setdefault(key, []).append(value)
+                of_both.setdefault(key, []).append(value)
         loss = losses[0] + losses[1]
-        means = {key: torch.stack(values).mean() for key, values in found.items()}
+        means = {key: torch.stack(values).mean() for key, values in of_both.items()}
         return loss, {"loss/d": loss.detach(), **means, **scalars}
 
     def g_loss(self, batch: PairBatch) -> tuple[Tensor, Scalars]:
@@ -220,18 +223,18 @@ class CycleGAN(Game[PairBatch]):
         """What a generator makes of its source domain, and of its target's if that is compared."""
         if not self.identity_weight:
             return generator(source), None
-        if not self.translates_at_once:
+        if not self.in_one_pass:
             return generator(source), generator(target)
         fake, same = generator(torch.cat([source, target])).split([len(source), len(target)])
         return fake, same
 
     def adversarial(self, domain: str, fake_x: Tensor, real_x: Tensor) -> Tensor:
         """G's loss against a domain's D."""
-        fake = self.judge(domain, fake_x)
+        fake = self.logits(domain, fake_x)
         if not self.loss.pairs:
             return self.loss.g(fake)
         with torch.no_grad():
-            real = self.judge(domain, real_x)
+            real = self.logits(domain, real_x)
         return self.loss.g(fake, real)
 
     def after_move(self, player: str) -> Scalars:
@@ -252,7 +255,7 @@ class CycleGAN(Game[PairBatch]):
         return super().get_extra_state() | {"made": [list(pair) for pair in self._made]}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on where `get_extra_state` left off."""
+        """Continue where `get_extra_state` left off."""
         super().set_extra_state(state)
         device = self.rng.device
         made = [(a.to(device).float(), b.to(device).float()) for a, b in state["made"]]
@@ -291,50 +294,3 @@ class CycleGAN(Game[PairBatch]):
             if isinstance(stored, Tensor) and stored.shape[1:] == own.shape[1:]:
                 setattr(self, name, torch.empty_like(stored, device=own.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
-
-    def fix_preview(self, *, seed: int, examples: tuple[Tensor, Tensor] | None) -> None:  # noqa: ARG002
-        """Keep images of both domains to translate again and again."""
-        a, b = examples or (torch.empty(0, *self.spec.a.shape), torch.empty(0, *self.spec.b.shape))
-        self.register_buffer("fixed_a", a)
-        self.register_buffer("fixed_b", b)
-
-    def preview(self) -> Preview:
-        """Real A, fake B, rebuilt A, real B, fake A, rebuilt B, one row for each example."""
-        a, b = self.fixed_a, self.fixed_b
-        fake_b, fake_a = self.translate(a, "a2b"), self.translate(b, "b2a")
-        a_again, b_again = self.translate(fake_b, "b2a"), self.translate(fake_a, "a2b")
-        channels = max(self.spec.a.shape[0], self.spec.b.shape[0])
-
-        def shown(x: Tensor, spec: DataSpec) -> Tensor:
-            return spec.to_unit(x).expand(-1, channels, -1, -1)
-
-        in_a, in_b = self.spec.a, self.spec.b
-        columns = (
-            (a, in_a), (fake_b, in_b), (a_again, in_a), (b, in_b), (fake_a, in_a), (b_again, in_b),
-        )  # fmt: skip
-        rows = torch.stack([shown(x, spec) for x, spec in columns], dim=1)
-        spec = DataSpec((channels, *self.spec.a.shape[1:]), (0.0, 1.0))
-        samples = rows.flatten(0, 1)
-        return Preview(
-            samples,
-            spec,
-            columns=len(COLUMNS),
-            captions=COLUMNS * len(a),
-            translations={"a": (fake_a, a), "b": (fake_b, b)},
-        )
-
-    def translate(self, x: Tensor, direction: Direction) -> Tensor:
-        """Images of one domain as ones of the other, with the averaged weights if kept.
-
-        Args:
-            x: (n, C, H, W) in the range of the domain that `direction` leaves; sides divide by 4.
-            direction: `a2b` or `b2a`.
-        """
-        networks = self.generators_in_use
-        assert isinstance(networks, nn.ModuleDict)
-        network = networks[direction]
-        with evaluating(network):
-            if not len(x):
-                target = self.spec.b if direction == "a2b" else self.spec.a
-                return x.new_empty(0, *target.shape)
-            return torch.cat([network(part).float() for part in x.split(CHUNK)])

@@ -372,6 +372,10 @@ class Discriminator(nn.Module):
         if spectral_norm:
             bound_weights(self)
 
+    def feature_layers(self) -> list[nn.Module]:
+        """The convolutional layers, each with its activation."""
+        return list(self.images)
+
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, C, H, W) -> logits (n,)."""
         for layer in self.images:

@@ -75,6 +75,8 @@ class ToImage(nn.Conv2d):
 class Generator(nn.Module):
     """G: an image of one domain -> one of the other, of the same size."""
 
+    side_multiple, smallest_side = MULTIPLE, SMALLEST
+
     def __init__(
         self,
         source: DataSpec,

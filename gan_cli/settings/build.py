@@ -22,11 +22,8 @@ from gan_cli.data.base import AnyDataset, Dataset, DataSource, PairDataset, Prog
 from gan_cli.data.batches import make_batches
 from gan_cli.errors import UserError, list_problems
 from gan_cli.games.base import Game, Roles
-from gan_cli.games.cyclegan import CycleGAN
-from gan_cli.games.gan import GAN
 from gan_cli.losses import Loss
-from gan_cli.networks import mlp
-from gan_cli.networks.speed import is_rowwise, speed_up
+from gan_cli.networks.speed import speed_up
 from gan_cli.networks.sync import synchronise
 from gan_cli.noise import Noise
 from gan_cli.regularizers import Regularizer
@@ -34,8 +31,9 @@ from gan_cli.schedules import Schedule
 from gan_cli.seeding import seed_global_streams
 from gan_cli.spec import AnySpec
 from gan_cli.system.ranks import ALONE, Ranks
-from gan_cli.training.loop import Player, Session
+from gan_cli.training.finite import Player
 from gan_cli.training.optimizers import light
+from gan_cli.training.state import TrainState
 
 Node = Mapping[str, Any]
 
@@ -278,8 +276,6 @@ def build_game(
     seed_global_streams(config["seed"])
     generator = make_networks(config, "model.generator", roles.generators)
     discriminator = make_networks(config, "model.discriminator", roles.discriminators)
-    if isinstance(dataset, Dataset) and isinstance(generator, mlp.Generator):
-        generator.start_at(dataset.mean)
     game: Game[Any] = make(
         config,
         "model",
@@ -290,17 +286,15 @@ def build_game(
         spec=spec,
         regularizers=make_regularizers(config),
     )
+    if isinstance(dataset, Dataset):
+        game.start_at(dataset.mean)
     game.fix_preview(seed=config["seed"], examples=examples(dataset))
     if config["ema"]["decay"]:
         game.keep_average(**config["ema"])
     game.to(device)
     if config["performance"] == "auto":
         speed_up(game, device, precision=config["precision"])
-        if isinstance(game, GAN):
-            game.judges_at_once = is_rowwise(game.discriminator)
-        if isinstance(game, CycleGAN):
-            same_shape = game.spec.a.shape == game.spec.b.shape
-            game.translates_at_once = same_shape and is_rowwise(game.generator)
+        game.join_passes()
     game.seed_noise(config["seed"], device=device)
     return game
 
@@ -371,9 +365,9 @@ def learning_rate(config: Node, player: Player) -> float:
     return float(config["optimizer"]["lr"] if own is None else own)
 
 
-def build_session(
+def build_state(
     config: Node, dataset: AnyDataset, device: torch.device, *, ranks: Ranks = ALONE
-) -> Session:
+) -> TrainState:
     """Everything that training changes, at step 0."""
     game = build_game(config, dataset.spec, device, dataset=dataset)
     if config["sync_batch_norm"] and not ranks.alone:
@@ -385,7 +379,7 @@ def build_session(
     batches = make_batches(
         dataset, config["data"]["batch_size"], seed=config["seed"], device=device, ranks=ranks
     )
-    session = Session(
+    state = TrainState(
         game=game,
         optimizers=optimizers,
         schedule=make(config, "schedule"),
@@ -393,5 +387,5 @@ def build_session(
         device=device,
         seed=config["seed"],
     )
-    session.join(ranks)
-    return session
+    state.join(ranks)
+    return state
