@@ -26,7 +26,7 @@ class Rule:
     Attributes:
         name: as logged.
         keys: what a line must hold to count.
-        lines: how many of the newest lines are looked at; fewer prove nothing.
+        lines: how many of the newest lines are checked; fewer prove nothing.
         evidence: says what is seen in them, or None if all is well.
         remedy: what to try.
     """
@@ -182,11 +182,11 @@ class Health:
         self._rules = rules
         self._lines: dict[str, deque[Line]] = {r.name: deque(maxlen=r.lines) for r in rules}
         self._active: set[str] = set()
-        #: Lines since each finding last held: one that comes and goes is told once.
+        #: Lines since each finding last held: one that comes and goes is reported once.
         self._since: dict[str, int] = {}
 
-    def see(self, line: Line) -> tuple[dict[str, float], list[str]]:
-        """Look at one more line.
+    def add(self, line: Line) -> tuple[dict[str, float], list[str]]:
+        """Check one more line.
 
         Returns:
             What to log: 1 for each finding that holds, 0 for each that has just ended; and a
@@ -199,16 +199,16 @@ class Health:
                 continue
             lines = self._lines[rule.name]
             lines.append(line)
-            found = rule.evidence(lines) if len(lines) == rule.lines else None
+            evidence = rule.evidence(lines) if len(lines) == rule.lines else None
             since = self._since.get(rule.name, rule.lines)
-            if found:
+            if evidence:
                 logged[rule.key] = 1.0
                 if since >= rule.lines:
                     name = rule.name.replace("_", " ")
-                    messages.append(f"{name}: {found}. Try {rule.remedy}.")
+                    messages.append(f"{name}: {evidence}. Try {rule.remedy}.")
                 self._active.add(rule.name)
             elif rule.name in self._active:
                 logged[rule.key] = 0.0
                 self._active.remove(rule.name)
-            self._since[rule.name] = 0 if found else since + 1
+            self._since[rule.name] = 0 if evidence else since + 1
         return logged, messages
