@@ -10,8 +10,7 @@ the rest in the archive's comment. It holds a dict of plain values and tensors, 
     environment  versions, machine, device and data fingerprint
     session      networks, optimizers, data position, random streams, seconds of training
 
-Format 1 is the same without a checksum, and is read too. `index.json` beside the files lists
-them for people and scripts; nothing depends on it.
+Format 1 is the same without a checksum, and is read too.
 """
 
 from __future__ import annotations
@@ -20,15 +19,12 @@ import contextlib
 import errno
 import hashlib
 import io
-import json
 import os
 import pickle
 import re
 import shutil
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +33,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.errors import UserError
+from gan_cli.runs.index import write_index
 from gan_cli.system.files import replacing, sync_folder
 
 FORMAT = 2
@@ -54,7 +51,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     pickle.UnpicklingError,
 )
-FOLDER, INDEX, BEST = "checkpoints", "index.json", "best.pt"
+FOLDER, BEST = "checkpoints", "best.pt"
 SEAL = b"gan-train sha256:"
 SEAL_SIZE = len(SEAL) + 64
 SPARE_BYTES = 2**20  # free space asked for beyond the tensors themselves
@@ -82,7 +79,7 @@ def save(
         keep_last: how many of the newest to keep.
         keep_every: also keep those whose step is a multiple of this; 0: none.
         metrics: the run's newest numbers, for the index.
-        first: brings to the disk what the checkpoint takes for granted.
+        first: called before; brings to the disk what the checkpoint relies on.
 
     Raises:
         OSError: it could not be written; the older checkpoints are untouched.
@@ -94,16 +91,16 @@ def save(
     write(path, state)
     # From here on the new one is safe, and what fails is not its failure.
     with contextlib.suppress(OSError, UserError):
-        older = [old for old in found(folder) if step_of(old) < state["step"]]
+        older = [old for old in list_checkpoints(folder) if step_of(old) < state["step"]]
         for old in older[keep_last - 1 :]:
             if not (keep_every and step_of(old) % keep_every == 0):
                 old.unlink(missing_ok=True)
-        write_index(folder, path, metrics or {})
+        write_index(folder, path, list_checkpoints(folder), metrics or {})
     return path
 
 
 def save_best(folder: Path, state: dict[str, Any]) -> Path:
-    """Write `best.pt` to `folder`; it counts for no cadence, and no newer ones push it out.
+    """Write `best.pt` to `folder`; it has no part in the cadence, and newer ones do not remove it.
 
     Raises:
         OSError: it could not be written; the one before stays.
@@ -147,7 +144,7 @@ def seal(file: io.BufferedRandom) -> None:
     file.write(ending(digest))
 
 
-def require_sound(path: Path) -> bool:
+def check_seal(path: Path) -> bool:
     """Check a file's seal and that loading it takes no more memory than it is long.
 
     Returns:
@@ -190,7 +187,7 @@ def read(path: Path) -> dict[str, Any]:
         UserError: damaged, not a checkpoint of this tool, or of a format unknown here.
     """
     try:
-        sealed = require_sound(path)
+        sealed = check_seal(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         size = path.stat().st_size
         if any(t.numel() * t.element_size() > size for t in tensors_in(state)):
@@ -222,7 +219,7 @@ class Newest:
 
     Attributes:
         state: None if the folder holds no checkpoint.
-        damaged: (file, message) of each that was passed over.
+        damaged: (file, message) of each newer one that cannot be used.
     """
 
     state: dict[str, Any] | None
@@ -245,7 +242,7 @@ def read_newest(folder: Path) -> Newest:
     Raises:
         UserError: there are checkpoints, but none can be used.
     """
-    files = found(folder)
+    files = list_checkpoints(folder)
     damaged: list[tuple[Path, str]] = []
     for path in files:
         try:
@@ -263,7 +260,7 @@ def read_newest(folder: Path) -> Newest:
     return Newest(None, [])
 
 
-def found(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """All checkpoints in `folder`, newest first; none if there is no such folder.
 
     Raises:
@@ -299,94 +296,3 @@ def tensors_in(state: object) -> Iterator[Tensor]:
     elif isinstance(state, list | tuple):
         for value in state:
             yield from tensors_in(value)
-
-
-def snapshot(state: Any) -> Any:
-    """A copy on the CPU of nested dicts, lists and tuples, which training no longer changes."""
-    if isinstance(state, Tensor):
-        return state.detach().to("cpu", copy=True)
-    if isinstance(state, Mapping):
-        return {key: snapshot(value) for key, value in state.items()}
-    if isinstance(state, list | tuple):
-        return type(state)(map(snapshot, state))
-    return state
-
-
-class Saver:
-    """Writes checkpoints in a thread, one after the other, while training goes on."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        #: The newest step that is safely on disk.
-        self.saved_step: int | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._pending: tuple[int | None, Future[Path]] | None = None
-
-    def save(self, state: dict[str, Any], **how: Any) -> None:
-        """Copy `state` and begin to write it, as `save` does; first wait for the one before.
-
-        Raises:
-            OSError: the one before could not be written. This one is not begun.
-        """
-        self.wait()
-        self._pending = (
-            state["step"],
-            self._thread.submit(save, self.folder, snapshot(state), **how),
-        )
-
-    def save_best(self, state: dict[str, Any]) -> None:
-        """Copy `state` and begin to write it as the best so far; first wait for the one before.
-
-        Raises:
-            OSError: the one before could not be written. This one is not begun.
-        """
-        self.wait()
-        self._pending = None, self._thread.submit(save_best, self.folder, snapshot(state))
-
-    def wait(self) -> None:
-        """Wait until all is written.
-
-        Raises:
-            OSError: it could not be.
-        """
-        if self._pending is not None:
-            step, future = self._pending
-            try:
-                future.result()
-                if step is not None:
-                    self.saved_step = step
-            finally:
-                if future.done():
-                    self._pending = None
-
-    def poll(self) -> None:
-        """`wait`, if there is nothing to wait for."""
-        if self._pending is not None and self._pending[1].done():
-            self.wait()
-
-
-def write_index(folder: Path, newest: Path, metrics: Mapping[str, float]) -> None:
-    """List all checkpoints in index.json: file, step, time, size in bytes, newest metrics."""
-    before = {entry["file"]: entry for entry in read_index(folder)}
-    before[newest.name] = {
-        "file": newest.name,
-        "step": step_of(newest),
-        "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "bytes": newest.stat().st_size,
-        "metrics": dict(metrics),
-    }
-    entries = [before[path.name] for path in reversed(found(folder)) if path.name in before]
-    with replacing(folder / INDEX) as temporary:
-        temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-
-
-def read_index(folder: Path) -> list[dict[str, Any]]:
-    """The entries of index.json; none if there is no such file, or it cannot be read."""
-    try:
-        entries = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return []
-    wanted = isinstance(entries, list) and all(
-        isinstance(entry, dict) and isinstance(entry.get("file"), str) for entry in entries
-    )
-    return entries if wanted else []

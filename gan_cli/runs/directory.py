@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 import yaml
 
-from gan_cli.errors import UserError
+from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
 from gan_cli.system.files import replacing
 from gan_cli.system.shell import command
@@ -22,7 +22,7 @@ LOCK = ".lock"
 
 
 def claim(
-    output_dir: Path, *, name: str | None, label: str, go_on: dict[str, object] | None = None
+    output_dir: Path, *, name: str | None, label: str, flags: dict[str, object] | None = None
 ) -> Path:
     """Make a run's directory, which no other run has or gets.
 
@@ -30,7 +30,7 @@ def claim(
         output_dir: the folder of all runs; made if not there.
         name: the run's name; None: `<label>-<next free number>`.
         label: start of the name if none is given.
-        go_on: what else the command to resume an existing run of that name must say.
+        flags: what else the command to resume an existing run of that name must say.
 
     Raises:
         UserError: the name is taken, or the folder cannot be made.
@@ -38,7 +38,7 @@ def claim(
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         if name is not None:
-            return _claim_named(output_dir / name, go_on or {})
+            return _claim_named(output_dir / name, flags or {})
         number = 1 + max(_numbers(output_dir, label), default=0)
         while True:
             directory = output_dir / f"{label}-{number}"
@@ -49,22 +49,21 @@ def claim(
             else:
                 return directory
     except OSError as error:
-        raise UserError(
-            f"output_dir={output_dir}: cannot be written ({error.strerror}). "
-            "Give a folder you may write to."
-        ) from error
+        advice = f"cannot be written ({error.strerror}). Give a folder you may write to."
+        raise UserError(Problem("output_dir", output_dir, advice)) from error
 
 
-def _claim_named(directory: Path, go_on: dict[str, object]) -> Path:
+def _claim_named(directory: Path, flags: dict[str, object]) -> Path:
     directory.parent.mkdir(parents=True, exist_ok=True)
     try:
         directory.mkdir()
     except FileExistsError as error:
-        raise UserError(
-            f"name={directory.name}: {directory} exists already, and is left as it is.\n"
-            f"  to go on with it:     {command('gan-train', resume=directory, **go_on)}\n"
+        advice = (
+            f"{directory} exists already, and is left as it is.\n"
+            f"  to continue it:       {command('gan-train', resume=directory, **flags)}\n"
             "  to start another run: give another name, or none"
-        ) from error
+        )
+        raise UserError(Problem("name", directory.name, advice)) from error
     return directory
 
 
@@ -74,7 +73,7 @@ def _numbers(output_dir: Path, label: str) -> list[int]:
     return [int(match[1]) for match in matches if match]
 
 
-def find(path: Path, *, key: str) -> Path:
+def find_run(path: Path, *, key: str) -> Path:
     """The run directory or checkpoint file a user named.
 
     Args:
@@ -90,31 +89,33 @@ def find(path: Path, *, key: str) -> Path:
         near = path.parent if path.parent.is_dir() else None
         runs = sorted(str(p) for p in near.iterdir() if is_run(p)) if near else []
         hint = f" Runs there: {', '.join(runs[:8])}" if runs else ""
-        raise UserError(f"{key}={path}: no such run directory or checkpoint file.{hint}")
+        advice = f"no such run directory or checkpoint file.{hint}"
+        raise UserError(Problem(key, path, advice))
     if not path.is_dir():
-        raise UserError(f"{key}={path}: neither a run directory nor a checkpoint file.")
+        raise UserError(Problem(key, path, "neither a run directory nor a checkpoint file."))
     inside = sorted(p.name for p in path.iterdir())[:8]
-    raise UserError(
-        f"{key}={path}: not a run directory. One holds {CONFIG} and {checkpoint.FOLDER}/; "
-        f"found here: {', '.join(inside) or 'nothing'}"
+    advice = (
+        f"not a run directory. One holds {CONFIG} and {checkpoint.FOLDER}/; "
+        f"this holds: {', '.join(inside) or 'nothing'}"
     )
+    raise UserError(Problem(key, path, advice))
 
 
 def read_checkpoint(path: Path, *, key: str) -> tuple[Path, dict[str, Any], list[str]]:
     """A checkpoint file, or the newest good one of a run directory.
 
     Returns:
-        The path as found, the checkpoint, and messages on files that were passed over.
+        The path, the checkpoint, and messages on files that cannot be used.
 
     Raises:
         UserError: there is none.
     """
-    path = find(path, key=key)
+    path = find_run(path, key=key)
     if path.is_file():
         return path, checkpoint.read(path), []
     newest = checkpoint.read_newest(path / checkpoint.FOLDER)
     if newest.state is None:
-        raise UserError(f"{key}={path}: the run has no checkpoint yet.")
+        raise UserError(Problem(key, path, "the run has no checkpoint yet."))
     return path, newest.state, newest.messages
 
 
@@ -153,7 +154,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder if it is not there, and see that files can be written to it.
+    """Make a folder if it is not there, and check that files can be written to it.
 
     Raises:
         OSError: they cannot.

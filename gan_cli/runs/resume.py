@@ -1,19 +1,21 @@
-"""Where a run starts: afresh, in a run directory that exists, or from a checkpoint file."""
+"""Where a run starts: at step 0, in a run directory that exists, or from a checkpoint file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_cli.errors import UserError
+from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.runs import directory as rundir
+from gan_cli.runs.directory import CONFIG, find_run, is_unused, lock, read_config
+from gan_cli.runs.index import INDEX, read_index
 from gan_cli.settings.schema import RESUMABLE, TrainConfig
 from gan_cli.system.shell import command
 
@@ -23,7 +25,7 @@ Enter = Callable[[AbstractContextManager[None]], None]
 
 #: Keys that say how to start and what to compare, not what to train.
 STARTING = frozenset({"resume", "init_from", "dry_run", "objective", "direction"})
-#: What was meant before a root key existed, for configs stored then.
+#: What a root key means for configs that were stored before it existed.
 BEFORE = {
     "checkpoint_minutes": 1.5,
     "objective": None,
@@ -38,14 +40,14 @@ BEFORE = {
 PLACE = frozenset({"name", "output_dir"})
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """What to train, where, and from what.
 
     Attributes:
         config: resolved, plain containers.
-        directory: the run directory to go on in, locked; None: claim a new one.
-        state: the checkpoint to go on from; None: step 0.
+        directory: the run directory to continue in, locked; None: claim a new one.
+        state: the checkpoint to continue from; None: step 0.
         from_user: the config's targets come from the user rather than from a file.
         messages: what to tell the user.
     """
@@ -54,140 +56,134 @@ class Start:
     directory: Path | None = None
     state: Mapping[str, Any] | None = None
     from_user: bool = True
-    messages: list[str] = field(default_factory=list)
+    messages: tuple[str, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a resumed run has nothing left to do."""
+        return self.state is not None and self.state["step"] >= self.config["steps"]
 
 
-def plan(config: Config, given: list[str], enter: Enter) -> Start:
+def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -> Start:
     """Decide where a run starts.
 
     Args:
         config: as composed from the command line.
-        given: the keys that the command line names.
+        from_command_line: the keys that the command line names.
         enter: takes the lock of a run directory before anything in it is read.
 
     Raises:
-        UserError: `resume` names nothing to go on from, or something else is overridden too.
+        UserError: `resume` names nothing to continue from, or a key is given that must not change.
     """
     resume = config["resume"]
     if resume is None:
         return Start(config=config)
     if config["init_from"] is not None and resume != "auto":
         raise UserError(
-            "init_from and resume are both given: resume goes on with a run, init_from starts a "
-            "new one from its weights. Give one of them."
+            "init_from and resume are both given: resume continues a run, init_from starts a new "
+            "one from its weights. Give one of them."
         )
     if resume == "auto":
-        return _plan_auto(config, given, enter)
-    path = rundir.find(Path(resume), key="resume")
+        return _start_auto(config, from_command_line, enter)
+    path = find_run(Path(resume), key="resume")
     new_run = path.is_file()
     allowed = RESUMABLE | (PLACE if new_run else frozenset())
-    refused = [key for key in given if key not in allowed | STARTING]
-    if refused:
+    rejected = [key for key in from_command_line if key not in allowed | STARTING]
+    if rejected:
         instead = command("gan-train", init_from=path)
         raise UserError(
-            f"{', '.join(refused)}: cannot change on resume, because it would be another run. "
+            f"{', '.join(rejected)}: cannot change on resume, because it would be another run. "
             f"A resumed run may change {', '.join(sorted(allowed))}.\n"
             f"  to start a new run from these weights: {instead} ..."
         )
-    start = _from_file(path) if new_run else _from_directory(path, enter)
-    _override(start.config, config, [key for key in given if key in allowed])
-    if new_run and start.state and start.state["step"] >= start.config["steps"]:
+    start = _from_file(path) if new_run else from_directory(path, enter)
+    start = with_overrides(start, config, [key for key in from_command_line if key in allowed])
+    if new_run and start.state and start.is_finished:
         longer = command("gan-train", resume=path, steps=2 * start.state["step"])
         raise UserError(
-            f"resume={path}: at step {start.state['step']} of steps={start.config['steps']} there "
-            f"is nothing left to do.\n  to go on from it in a new run: {longer}"
+            Problem(
+                "resume",
+                path,
+                f"at step {start.state['step']} of steps={start.config['steps']} there is nothing "
+                f"left to do.\n  to continue from it in a new run: {longer}",
+            )
         )
     return start
 
 
-def plan_restart(config: Config, given: list[str], enter: Enter, begun: Path | None) -> Start:
-    """Decide where a run starts that torchrun has started anew: where the first attempt began it.
-
-    Args:
-        config: as composed from the command line.
-        given: the keys that the command line names.
-        enter: takes the lock of a run directory before anything in it is read.
-        begun: the run directory of the first attempt; None: it had none yet.
-
-    Raises:
-        UserError: as for `plan`.
-    """
-    if begun is None or not begun.is_dir():
-        return plan(config, given, enter)
-    if rundir.is_unused(begun):
-        enter(rundir.lock(begun))
-        return Start(config=config, directory=begun)
-    start = _from_directory(begun, enter)
-    _override(start.config, config, [key for key in given if key in RESUMABLE])
-    start.from_user = True  # what the command line asked for when it began
-    return start
-
-
-def _plan_auto(config: Config, given: list[str], enter: Enter) -> Start:
+def _start_auto(config: Config, from_command_line: Sequence[str], enter: Enter) -> Start:
+    """Start, or continue the run of that name if it has an equal config."""
     if config["name"] is None:
-        raise UserError("resume=auto: give a name, so that the run can be found again: name=...")
+        advice = "give a name, so that the run can be found again: name=..."
+        raise UserError(Problem("resume", "auto", advice))
     directory = Path(config["output_dir"]) / config["name"]
     if not directory.exists():
         return Start(config=config)
-    if rundir.is_unused(directory):  # a run that was killed as it began
-        enter(rundir.lock(directory))
+    if is_unused(directory):  # a run that was killed as it began
+        enter(lock(directory))
         return Start(config=config, directory=directory)
-    start = _from_directory(rundir.find(directory, key="name"), enter)
+    start = from_directory(find_run(directory, key="name"), enter)
     different = _differences(start.config, config)
     if different:
-        raise UserError(
-            f"resume=auto: {directory} was trained with another config:\n  "
-            + "\n  ".join(different)
-            + "\n  Give another name, or the config it has."
-        )
-    _override(start.config, config, [key for key in given if key in RESUMABLE])
-    start.from_user = True  # equal to what the user asked for, targets included
-    return start
+        listed = "\n  ".join(different)
+        advice = f"{directory} was trained with another config:\n  {listed}"
+        advice += "\n  Give another name, or the config it has."
+        raise UserError(Problem("resume", "auto", advice))
+    start = with_overrides(start, config, [key for key in from_command_line if key in RESUMABLE])
+    return replace(start, from_user=True)  # equal to what the user asked for, targets included
 
 
-def _from_directory(directory: Path, enter: Enter) -> Start:
-    """Go on in `directory`, from its newest good checkpoint or, if it has none yet, from 0."""
-    enter(rundir.lock(directory))
+def from_directory(directory: Path, enter: Enter) -> Start:
+    """Continue in `directory`, from its newest good checkpoint or, if it has none yet, from 0.
+
+    Raises:
+        UserError: another process trains in it, or what it holds cannot be used.
+    """
+    enter(lock(directory))
     newest = checkpoint.read_newest(directory / checkpoint.FOLDER)
     messages = newest.messages
-    require_own(directory, newest)
+    check_belonging(directory, newest)
     if newest.state is None:
         messages.append(f"{directory} has no checkpoint yet: starting at step 0.")
-        config = typed(rundir.read_config(directory), directory / rundir.CONFIG)
+        config = typed(read_config(directory), directory / CONFIG)
     else:
         config = typed(newest.state["config"], directory / checkpoint.FOLDER)
     newest.set_aside()
     return Start(
-        config=config, directory=directory, state=newest.state, from_user=False, messages=messages
+        config=config,
+        directory=directory,
+        state=newest.state,
+        from_user=False,
+        messages=tuple(messages),
     )
 
 
-def require_own(directory: Path, newest: checkpoint.Newest) -> None:
-    """Refuse a checkpoint of another run, and records of checkpoints that are gone.
+def check_belonging(directory: Path, newest: checkpoint.Newest) -> None:
+    """Reject a checkpoint of another run, and an index of checkpoints that are gone.
 
     Raises:
         UserError: with what differs, or what is missing.
     """
     folder = directory / checkpoint.FOLDER
     if newest.state is None:
-        gone = [str(entry["file"]) for entry in checkpoint.read_index(folder)]
+        gone = [str(entry["file"]) for entry in read_index(folder)]
         if gone:
             raise UserError(
-                f"{folder}: {', '.join(gone)} are listed in {checkpoint.INDEX}, but not there. Put "
-                f"them back, or remove {checkpoint.INDEX} to start at step 0."
+                f"{folder}: {', '.join(gone)} are listed in {INDEX}, but not there. Put them back, "
+                f"or remove {INDEX} to start at step 0."
             )
         return
     try:
-        own = typed(rundir.read_config(directory), directory / rundir.CONFIG)
+        config = typed(read_config(directory), directory / CONFIG)
     except UserError:  # the checkpoint holds all that is needed
         return
-    different = _differences(own, typed(newest.state["config"], folder))
+    different = _differences(config, typed(newest.state["config"], folder))
     if different:
         raise UserError(
             f"{folder}: the newest checkpoint, step {newest.state['step']}, is of another run:\n  "
             + "\n  ".join(different[:5])
-            + f"\n  Remove it, or start from it elsewhere: resume=FILE name=... ({rundir.CONFIG} "
-            "tells what this run is)."
+            + f"\n  Remove it, or start from it elsewhere: resume=FILE name=... ({CONFIG} "
+            "says what this run is)."
         )
 
 
@@ -198,7 +194,7 @@ def _from_file(path: Path) -> Start:
 
 
 def typed(config: object, source: Path) -> Config:
-    """A config read from a file, held against the schema as the command line's is.
+    """A config read from a file, checked against the schema as the command line's is.
 
     Raises:
         UserError: a key is missing, unknown or of another type.
@@ -222,8 +218,9 @@ def typed(config: object, source: Path) -> Config:
     return {str(key): value for key, value in whole.items()}
 
 
-def _override(config: Config, composed: Config, keys: list[str]) -> None:
-    """Take over the values of some keys, and how to start."""
+def with_overrides(start: Start, composed: Config, keys: Sequence[str]) -> Start:
+    """A start with the values that the command line gives for `keys`, and how it says to start."""
+    config = copy.deepcopy(start.config)
     for key in keys:
         *parents, last = key.split(".")
         source, target = composed, config
@@ -232,6 +229,7 @@ def _override(config: Config, composed: Config, keys: list[str]) -> None:
         target[last] = source[last]
     for key in (*(STARTING - {"init_from"}), "trust_checkpoint", "debug"):
         config[key] = composed[key]
+    return replace(start, config=config)
 
 
 def _differences(before: Config, now: Config) -> list[str]:

@@ -8,28 +8,28 @@ from datetime import timedelta
 from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, ShardDataset
-from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start, flatten
 from gan_cli.settings.build import foreign_targets
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
-from gan_cli.system.shell import command, program
-from gan_cli.training.loop import Reason, Session
+from gan_cli.system.shell import command, program, settings
+from gan_cli.training.loop import Reason
+from gan_cli.training.state import TrainState
 
 LARGEST_RATE = 1e-3  # that is advised
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 
 
-def trust(config: Config) -> dict[str, object]:
+def trust_flags(config: Config) -> dict[str, object]:
     """What printed commands must add to load classes from outside gan_cli and torch."""
     return {"trust_checkpoint": True} if foreign_targets(config) else {}
 
 
 def introduction(
-    start: Start, session: Session, dataset: AnyDataset, now: dict[str, str], directory: Path
+    start: Start, state: TrainState, dataset: AnyDataset, now: dict[str, str], directory: Path
 ) -> list[str]:
     """What is about to happen, and what changed since the checkpoint."""
     config = start.config
@@ -43,7 +43,7 @@ def introduction(
         f"in {directory}"
     ]
     if start.state is not None:
-        lines.append(f"resumed at step {session.step}")
+        lines.append(f"resumed at step {state.step}")
         lines += [
             f"note: {change}; from here on the run may differ from an unbroken one."
             for change in environment.changes(start.state["environment"], now)
@@ -78,33 +78,34 @@ def repetition(config: Config, dataset: AnyDataset) -> list[str]:
 
 
 def ending(
-    config: Config, log: RunLog, session: Session, reason: Reason, *, picture: Path, signal: str
-) -> list[str]:
+    config: Config, log: RunLog, state: TrainState, reason: Reason, *, picture: Path, signal: str
+) -> str:
     """How the run ended, and the commands a person may want now, ready to be pasted."""
     how = {
         "done": "done",
         "time": f"stopped after max_minutes={config['max_minutes']}",
         "signal": f"stopped by {signal}",
     }[reason]
-    directory, flags = log.directory, trust(config)
-    longer = {"steps": 2 * session.step} if reason == "done" else {}
-    seconds = timedelta(seconds=round(session.elapsed()))
-    return [
-        f"{how}: {session.step} of {config['steps']} steps in {seconds}, all saved.",
+    directory, flags = log.directory, trust_flags(config)
+    longer = {"steps": 2 * state.step} if reason == "done" else {}
+    seconds = timedelta(seconds=round(state.elapsed()))
+    lines = [
+        f"{how}: {state.step} of {config['steps']} steps in {seconds}, all saved.",
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
-        f"  go on     {resuming(session, resume=directory, **longer, **flags)}",
-        f"  {use_command(session, directory, flags)}",
+        f"  go on     {resuming(state, resume=directory, **longer, **flags)}",
+        *use_command(state, directory, flags),
         f"  measure   {command('gan-evaluate', run=directory, **flags)}",
     ]
+    return "\n".join(lines)
 
 
-def resuming(session: Session, **keys: object) -> str:
+def resuming(state: TrainState, **keys: object) -> str:
     """The command to go on with as many processes as now."""
-    world = session.game.ranks.world
+    world = state.game.ranks.world
     if world == 1:
         return command("gan-train", **keys)
-    return f"torchrun --nproc-per-node={world} -m gan_cli.train {command('', **keys).strip()}"
+    return f"torchrun --nproc-per-node={world} -m gan_cli.train {settings(**keys)}"
 
 
 def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:
@@ -118,7 +119,9 @@ def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> s
     lines = [f"  try       {' or '.join(tries)}"]
     if not kept:
         return "\n".join(["  kept      no checkpoint: none was written before", *lines])
-    again = command("gan-train", init_from=directory, **{"optimizer.lr": rate}, **trust(config))
+    again = command(
+        "gan-train", init_from=directory, **{"optimizer.lr": rate}, **trust_flags(config)
+    )
     return "\n".join(
         [
             f"  kept      {kept[0]}; nothing newer was saved",
@@ -128,28 +131,30 @@ def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> s
     )
 
 
-def use_command(session: Session, directory: Path, flags: Mapping[str, object]) -> str:
-    """How to use what was trained."""
-    if isinstance(session.game, CycleGAN):
-        folders = {"input": "FOLDER", "output": "FOLDER", "direction": "a2b"}
-        return f"translate {command('gan-translate', run=directory, **folders, **flags)}"
-    return f"sample    {command('gan-sample', run=directory, **flags)}"
+def use_command(state: TrainState, directory: Path, flags: Mapping[str, object]) -> list[str]:
+    """How to use what was trained; nothing for games that no command knows."""
+    use = state.game.use
+    if use is None:
+        return []
+    return [f"  {use.verb:<9} {command(use.command, run=directory, **use.keys, **flags)}"]
 
 
 def nothing_left(start: Start) -> str:
     """That a run is finished, and how to extend it."""
     assert start.state is not None
     step = start.state["step"]
-    longer = command("gan-train", resume=start.directory, steps=2 * step, **trust(start.config))
+    longer = command(
+        "gan-train", resume=start.directory, steps=2 * step, **trust_flags(start.config)
+    )
     return (
         f"{start.directory}: finished, {step} of steps={start.config['steps']} are done.\n"
         f"  to go on: {longer}"
     )
 
 
-def summary(config: Config, session: Session, dataset: AnyDataset, notes: Sequence[str]) -> str:
+def dry_run(config: Config, state: TrainState, dataset: AnyDataset, notes: Sequence[str]) -> str:
     """What dry_run=true shows: networks and sizes."""
-    game, spec = session.game, dataset.spec
+    game, spec = state.game, dataset.spec
     d, g = (
         sum(p.numel() for p in side.parameters()) for side in (game.discriminators, game.generators)
     )
@@ -162,7 +167,7 @@ def summary(config: Config, session: Session, dataset: AnyDataset, notes: Sequen
             for domain in ([spec] if isinstance(spec, DataSpec) else [spec.a, spec.b])
         ),
         f"parameters: D {d:,}, G {g:,}",
-        f"{config['steps']} steps on {session.device}",
+        f"{config['steps']} steps on {state.device}",
         "dry_run=true: nothing was trained or written.",
     ]
     return "\n".join(lines)

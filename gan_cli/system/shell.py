@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 # What Hydra's grammar reads as plain text, so long as it starts like a word or a path.
@@ -34,10 +35,19 @@ def hydra_value(value: object) -> str:
     return f"'{escaped}'"
 
 
-def command(name: str, **settings: object) -> str:
+def command(name: str, **keys: object) -> str:
     """`name key=value ...`, quoted for Hydra and for a POSIX shell."""
-    words = [f"{key}={hydra_value(value)}" for key, value in settings.items()]
-    return " ".join([program(name), *(shlex.quote(word) for word in words)])
+    return " ".join([program(name), *quoted_words(keys)])
+
+
+def settings(**keys: object) -> str:
+    """`key=value ...`, quoted likewise."""
+    return " ".join(quoted_words(keys))
+
+
+def quoted_words(keys: Mapping[str, object]) -> list[str]:
+    """A word for each key, quoted for Hydra and for a POSIX shell."""
+    return [shlex.quote(f"{key}={hydra_value(value)}") for key, value in keys.items()]
 
 
 def program(name: str) -> str:

@@ -1,0 +1,78 @@
+"""best.pt: the checkpoint with the best value of the objective so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gan_cli.errors import UserError
+from gan_cli.runs import checkpoint
+
+
+@dataclass
+class Best:
+    """The best value so far.
+
+    Attributes:
+        objective: the log key that says how good a model is; None: nothing is kept.
+        direction: `minimize` or `maximize`.
+        value: the best so far; None: there is none yet.
+    """
+
+    objective: str | None
+    direction: str
+    value: float | None = None
+    _was_missing: bool = False
+
+    def improves(self, scalars: Mapping[str, float]) -> bool:
+        """Whether the objective is better than ever; remembers it."""
+        if self.objective is None or self.objective not in scalars:
+            return False
+        value, sign = scalars[self.objective], 1 if self.direction == "minimize" else -1
+        if self.value is not None and sign * value >= sign * self.value:
+            return False
+        self.value = value
+        return True
+
+    def missing_note(self, scalars: Mapping[str, float]) -> str | None:
+        """Says, once, that an evaluation does not measure the objective; None: nothing to say."""
+        if self.objective is None or self.objective in scalars or self._was_missing:
+            return None
+        self._was_missing = True
+        measured = ", ".join(key for key in scalars if not key.endswith("_error"))
+        return (
+            f"note: objective={self.objective} is not among what evaluations measure "
+            f"({measured}), so no {checkpoint.BEST} is kept."
+        )
+
+    def as_stored(self) -> dict[str, object]:
+        """What best.pt holds of it."""
+        return {"value": self.value, "objective": self.objective, "direction": self.direction}
+
+
+def best_before(folder: Path, objective: str, direction: str) -> tuple[float | None, str | None]:
+    """The value in best.pt of earlier sessions, and what to say of it.
+
+    Args:
+        folder: of checkpoints.
+        objective: what the run goes by now.
+        direction: likewise.
+
+    Returns:
+        The value, None if there is none or it is of another objective; and a note, or None.
+    """
+    file = folder / checkpoint.BEST
+    if not file.exists():
+        return None, None
+    try:
+        best = checkpoint.read(file).get("best", {})
+    except UserError as error:
+        return None, f"note: {error} Another best.pt is kept from here on."
+    if (best.get("objective"), best.get("direction")) != (objective, direction):
+        return None, (
+            f"note: {checkpoint.BEST} was kept by {best.get('objective')} "
+            f"({best.get('direction')}); from here on it is kept by {objective} ({direction}), "
+            "of the evaluations that follow."
+        )
+    return float(best["value"]), None

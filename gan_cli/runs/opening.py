@@ -1,0 +1,105 @@
+"""Opens a run to train in: its directory, and the recorder of each process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gan_cli.data.base import AnyDataset
+from gan_cli.errors import UserError
+from gan_cli.evaluation.registry import Evaluation
+from gan_cli.runs import checkpoint
+from gan_cli.runs.best import Best, best_before
+from gan_cli.runs.directory import claim, lock, require_writable, write_config
+from gan_cli.runs.log import NoLog, RunLog
+from gan_cli.runs.previews import Previews
+from gan_cli.runs.recorder import Recorder
+from gan_cli.runs.records import read_lines
+from gan_cli.runs.restart import mark_of
+from gan_cli.runs.resume import Config, Enter, Start
+from gan_cli.runs.saver import NoSaver, Saver
+from gan_cli.runs.summary import tensorboard_settings, trust_flags
+from gan_cli.system.files import remove_leftovers
+from gan_cli.system.ranks import Ranks
+from gan_cli.training.health import Health
+from gan_cli.training.state import TrainState
+
+
+def open_directory(start: Start, ranks: Ranks, enter: Enter) -> tuple[Path, Config]:
+    """The run's directory, locked and writable, and the config as it is stored there.
+
+    Args:
+        start: what to train; without a directory, a new one is claimed.
+        ranks: the processes that train together.
+        enter: takes the lock of a new directory.
+
+    Raises:
+        UserError: its name is taken, or it cannot be written.
+    """
+    directory, config = start.directory, start.config
+    if directory is None:
+        label = f"{config['model']['name']}-{config['data']['name']}"
+        output_dir = Path(config["output_dir"])
+        flags = trust_flags(config)
+        directory = claim(output_dir, name=config["name"], label=label, flags=flags)
+        config = {**config, "name": str(directory.relative_to(output_dir))}
+        enter(lock(directory))
+    config = {**config, "resume": None}
+    remove_leftovers(directory)
+    try:
+        if not ranks.alone:
+            mark_of(config).write_text(str(directory), encoding="utf-8")
+        write_config(directory, config)
+        require_writable(directory / checkpoint.FOLDER)
+    except OSError as error:
+        where = error.filename or directory
+        raise UserError(f"{where}: cannot be written ({error.strerror}).") from error
+    return directory, config
+
+
+def open_recorder(
+    config: Config,
+    state: TrainState,
+    dataset: AnyDataset,
+    *,
+    log: RunLog,
+    environment: dict[str, str],
+    evaluation: Evaluation | None,
+) -> Recorder:
+    """The recorder of rank 0, with what earlier sessions of the run have left."""
+    folder = log.directory / checkpoint.FOLDER
+    health = Health()
+    for line in read_lines(log.directory):
+        health.add(line)
+    best = Best(config["objective"], config["direction"])
+    if config["eval_every"] and best.objective:
+        best.value, note = best_before(folder, best.objective, best.direction)
+        if note:
+            log.say(note)
+    return Recorder(
+        state,
+        config,
+        log=log,
+        saver=Saver(folder),
+        spec=dataset.spec,
+        environment=environment,
+        previews=Previews(state.game, dataset),
+        evaluation=evaluation,
+        best=best,
+        health=health,
+        hparams=tensorboard_settings(config),
+    )
+
+
+def silent_recorder(config: Config, state: TrainState, dataset: AnyDataset) -> Recorder:
+    """The recorder of another process: it takes part in all exchanges, and writes nothing."""
+    return Recorder(
+        state,
+        config,
+        log=NoLog(step=state.step, steps=config["steps"]),
+        saver=NoSaver(Path()),
+        spec=dataset.spec,
+        environment={},
+        previews=None,
+        evaluation=None,
+        best=Best(config["objective"], config["direction"]),
+    )

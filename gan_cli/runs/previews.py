@@ -1,0 +1,67 @@
+"""The pictures of a run while it trains, and how diverse its samples are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_cli.data.base import AnyDataset, Dataset, PairDataset
+from gan_cli.games.base import Game, Preview
+from gan_cli.networks.filters import first_filters
+from gan_cli.pictures import Picture, draw, draw_filters
+from gan_cli.runs.log import FILTERS, SAMPLES
+from gan_cli.spec import DataSpec
+from gan_cli.training.health import diversity
+
+REFERENCE_POINTS = 4096  # real points plotted beside generated ones
+REFERENCE_IMAGES = 100  # real images whose diversity is held against the samples'
+
+
+class Previews:
+    """Draws what the generators make of fixed inputs, and compares it with real data."""
+
+    def __init__(self, game: Game[Any], dataset: AnyDataset) -> None:
+        self.game, self.dataset = game, dataset
+        #: Real data to compare with: points are plotted, images compared; empty for two domains.
+        self.real = torch.empty(0)
+        if not isinstance(dataset, PairDataset):
+            points = not dataset.spec.is_image
+            self.real = dataset.first(REFERENCE_POINTS if points else REFERENCE_IMAGES)
+
+    def pictures(self, preview: Preview) -> dict[str, Picture]:
+        """The preview, and D's first filters if it sees pixels, by folder."""
+        pictures = {SAMPLES: self.sheet(preview)}
+        if isinstance(self.dataset.spec, DataSpec):
+            filters = first_filters(self.game.discriminators, self.dataset.spec)
+            if filters is not None:
+                pictures[FILTERS] = draw_filters(filters)
+        return pictures
+
+    def sheet(self, preview: Preview) -> Picture:
+        """The preview alone."""
+        return draw(
+            preview.samples,
+            preview.spec,
+            real=self.real,
+            columns=preview.columns,
+            captions=preview.captions,
+        )
+
+    def diversities(self, preview: Preview) -> dict[str, float]:
+        """Mean pairwise distance of generated and of real data, and the modes they reach."""
+        sets: dict[str, tuple[Tensor, Tensor]] = {
+            f"_{domain}": pair for domain, pair in preview.translations.items()
+        }
+        if not isinstance(self.dataset, PairDataset):
+            sets[""] = preview.samples.float().cpu(), self.real
+        scalars = {}
+        for suffix, (fake, real) in sets.items():
+            if len(fake) > 1 and len(real) > 1:
+                scalars[f"diversity/fake{suffix}"] = diversity(fake)
+                scalars[f"diversity/real{suffix}"] = diversity(real)
+        if isinstance(self.dataset, Dataset) and self.dataset.density is not None:
+            scalars["modes/covered"] = float(self.dataset.density.covered(preview.samples))
+            scalars["modes/total"] = float(len(self.dataset.density.means))
+        return scalars
