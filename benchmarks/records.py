@@ -21,8 +21,10 @@ from benchmarks.rows import ROWS, composed
 from benchmarks.runs import cores
 from gan_cli.evaluation.registry import evaluation_of
 from gan_cli.runs.checkpoint import Saver
-from gan_cli.settings.build import build_session, load_data
-from gan_cli.training.loop import Move, Player, Turn, draw, play
+from gan_cli.settings.build import build_state, load_data
+from gan_cli.training.finite import Player
+from gan_cli.training.loop import draw
+from gan_cli.training.turn import Move, Turn, play
 
 CPU = torch.device("cpu")
 
@@ -37,12 +39,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     config = composed(*ROWS[args.row].train, *args.arguments, "eval_every=1")
     dataset = load_data(config)
-    session = build_session(config, dataset, CPU)
+    session = build_state(config, dataset, CPU)
     batch = draw(session.batches)
     players: tuple[Player, Player] = ("d", "g")
     for player in players:  # optimizers have their memory from the first step on
         turn, optimizer = Turn(session.game, player), session.optimizers[player]
-        play(turn, optimizer, batch=batch, move=Move(), measure=False)
+        play(turn, optimizer, batch=batch, move=Move(), log_due=False)
 
     waited, written = [], []
     with tempfile.TemporaryDirectory() as folder:

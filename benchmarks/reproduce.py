@@ -26,7 +26,7 @@ import torch
 
 import gan_cli
 from gan_cli.runs.checkpoint import read_newest
-from gan_cli.runs.log import read_metrics
+from gan_cli.runs.records import read_lines
 from gan_cli.system.environment import describe
 
 OUTPUT = Path("outputs/reproduce")
@@ -181,7 +181,7 @@ def result(name: str, seed: int, arguments: list[str]) -> dict[str, Any]:
     run = OUTPUT / f"{name}-{seed}"
     state = read_newest(run / "checkpoints").state
     assert state is not None
-    last = [line for line in read_metrics(run) if "grad_norm/g" in line][-1]
+    last = [line for line in read_lines(run) if "grad_norm/g" in line][-1]
     evaluation = json.loads((run / "evaluation.json").read_text())
     now = describe(torch.device("cpu"), threads=state["config"]["threads"], data="")
     kept = ("gan-train", "commit", "python", "torch", "cpu", "threads")

@@ -24,7 +24,8 @@ from benchmarks.rows import composed
 from benchmarks.runs import cores
 from gan_cli.settings.build import build_game, build_optimizer, make
 from gan_cli.spec import AnySpec, Batch, DataSpec, PairBatch, PairSpec
-from gan_cli.training.loop import Move, Player, Turn, play
+from gan_cli.training.finite import Player
+from gan_cli.training.turn import Move, Turn, play
 
 CPU = torch.device("cpu")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -109,7 +110,7 @@ def count_step(arguments: Sequence[str]) -> Flops:
         for player in players:
             turn = Turn(game, player)
             optimizer = build_optimizer(config, player, turn.parameters_moved)
-            play(turn, optimizer, batch=batch, move=Move(), measure=False)
+            play(turn, optimizer, batch=batch, move=Move(), log_due=False)
 
     step()  # a CycleGAN's D makes its own fakes only the first time
     return Flops(**count(step))

@@ -30,7 +30,7 @@ import torch
 
 from gan_cli.errors import UserError
 from gan_cli.runs import checkpoint
-from gan_cli.runs.log import without_machine
+from gan_cli.runs.records import without_machine
 
 COMMON = [
     "data.batch_size=50", "log_every=3", "sample_every=7", "checkpoint_every=5", "threads=1",
@@ -84,7 +84,7 @@ def unfinished(run: Path) -> set[Path]:
 
 
 def session(run: Path) -> dict[str, object]:
-    state = checkpoint.read(checkpoint.found(run / checkpoint.FOLDER)[0])["session"]
+    state = checkpoint.read(checkpoint.list_checkpoints(run / checkpoint.FOLDER)[0])["session"]
     state.pop("seconds")
     return state
 
@@ -170,7 +170,7 @@ def torture(model: str, folder: Path, kills: int, ends: float, seed: int) -> Tal
 def hurt_files(whole: Path, folder: Path, seed: int) -> list[tuple[str, str, bool]]:
     """Truncate and flip: each must be noticed, or change nothing."""
     chance = random.Random(seed)
-    good = checkpoint.found(whole / checkpoint.FOLDER)[:2]
+    good = checkpoint.list_checkpoints(whole / checkpoint.FOLDER)[:2]
     hurt = folder / "hurt"
     hurt.mkdir()
     newest, older = (shutil.copy(path, hurt / path.name) for path in good)
@@ -203,12 +203,12 @@ def full_disk(folder: Path) -> list[tuple[str, str, bool]]:
     half, _ = run(arguments(model, "limited", folder, f"steps={steps // 2}"))
 
     def limit() -> None:
-        size = checkpoint.found(whole / checkpoint.FOLDER)[0].stat().st_size // 2
+        size = checkpoint.list_checkpoints(whole / checkpoint.FOLDER)[0].stat().st_size // 2
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     code, out = run(arguments(model, "limited", folder), preexec_fn=limit)
     told = "could not be written" in out
-    kept = len(checkpoint.found(folder / "limited" / checkpoint.FOLDER))
+    kept = len(checkpoint.list_checkpoints(folder / "limited" / checkpoint.FOLDER))
     again, _ = run(arguments(model, "limited", folder))
     found = differences(folder / "limited", whole)
     good = half == 0 and code == 1 and told and kept and again == 0 and not found
@@ -223,7 +223,7 @@ def full_disk(folder: Path) -> list[tuple[str, str, bool]]:
     try:
         code, out = run(arguments(model, "full", disk, "keep_last=1000", "sample_every=0"))
         told = "could not be written" in out
-        kept = len(checkpoint.found(disk / "full" / checkpoint.FOLDER))
+        kept = len(checkpoint.list_checkpoints(disk / "full" / checkpoint.FOLDER))
         readable = checkpoint.read_newest(disk / "full" / checkpoint.FOLDER).state is not None
         subprocess.run(["mount", "-o", "remount,size=400M", str(disk)], check=True)
         again, later = run(arguments(model, "full", disk, "keep_last=3", "sample_every=7"))

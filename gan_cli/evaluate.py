@@ -11,18 +11,21 @@ from typing import Any
 
 from rich.table import Table
 
-from gan_cli.errors import GanTrainError, UserError, is_out_of_memory, list_problems
+from gan_cli.errors import GanTrainError, Problem, UserError, is_out_of_memory
 from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import METRICS, choose, measure
-from gan_cli.evaluation.subject import Found, Subject
+from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import write_png
-from gan_cli.runs import directory as rundir
-from gan_cli.runs.log import LoadingBar, line_at, merge_line, number, write_events
+from gan_cli.runs.directory import is_run, lock
+from gan_cli.runs.events import write_events
+from gan_cli.runs.log import number
+from gan_cli.runs.records import line_at, merge_line
 from gan_cli.settings.build import load_data
 from gan_cli.settings.check import metrics_problems
 from gan_cli.system.device import device_problems, resolve_device
 from gan_cli.system.files import replacing
+from gan_cli.system.progress import LoadingBar
 from gan_cli.system.terminal import Terminal
 
 FILE, FOLDER = "evaluation.json", "evaluation"
@@ -37,11 +40,13 @@ def run(config: dict[str, Any]) -> int:
     Raises:
         UserError: the run, its data or a value is not usable, or a metric does not suit.
     """
-    check(config)
+    if problems := config_problems(config):
+        raise UserError(problems)
     terminal = Terminal()
     model = open_run(config, terminal)
     file = place_for(config["out"], folder_of(model))
-    trained_on = {**model.config, "data": {**model.config["data"], **given_places(config, model)}}
+    places = places_of_data(config, model)
+    trained_on = {**model.config, "data": {**model.config["data"], **places}}
     progress = LoadingBar()
     loaded = load_data(trained_on, progress=progress)
     dataset = at_hand(loaded, config["n"], progress)
@@ -59,7 +64,7 @@ def run(config: dict[str, Any]) -> int:
     names = choose(config["metrics"], subject, key="metrics", training=False)
     began = time.monotonic()
     try:
-        found = measure(subject, names)
+        results = measure(subject, names)
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise GanTrainError(f"out of memory with n={config['n']}: take fewer.") from error
@@ -70,10 +75,10 @@ def run(config: dict[str, Any]) -> int:
         "seed": config["seed"],
         "samples": config["n"],
         "weights": "as trained" if model.game.average is None else "averaged",
-        **found.scalars,
+        **results.scalars,
     }
     terminal.print(table(record))
-    keep(record, found, model, file, terminal)
+    keep(record, results, model, file=file, terminal=terminal)
     if left_out := [name for name in METRICS if name not in names and config["metrics"] is None]:
         terminal.say(
             "not measured, as they do not suit the model, the data or n: "
@@ -83,41 +88,36 @@ def run(config: dict[str, Any]) -> int:
     return 0
 
 
-def check(config: dict[str, Any]) -> None:
-    """Find every problem of the values.
-
-    Raises:
-        UserError: one message with all of them.
-    """
+def config_problems(config: dict[str, Any]) -> list[Problem]:
+    """Every problem of the values."""
     problems = metrics_problems("metrics", config["metrics"])
     if not 2 <= config["n"] <= MOST_SAMPLES:
-        problems.append(f"n={config['n']}: must lie between 2 and {MOST_SAMPLES}")
+        problems.append(Problem("n", config["n"], f"must lie between 2 and {MOST_SAMPLES}"))
     if config["seed"] < 0:
-        problems.append(f"seed={config['seed']}: must be at least 0")
+        problems.append(Problem("seed", config["seed"], "must be at least 0"))
     out = config["out"]
     if out is not None and (not out or Path(out).is_dir()):
-        problems.append(f"out={out}: is a folder; give a file, like {Path(out) / FILE}")
-    problems += device_problems(config["device"])
-    if problems:
-        raise UserError(list_problems(problems))
+        advice = f"is a folder; give a file, like {Path(out) / FILE}"
+        problems.append(Problem("out", out, advice))
+    return problems + device_problems(config["device"])
 
 
-def given_places(config: dict[str, Any], model: TrainedModel) -> dict[str, Any]:
-    """Where data lie now, of those keys that the run's data have.
+def places_of_data(config: dict[str, Any], model: TrainedModel) -> dict[str, Any]:
+    """Where data lie now, by the keys that the run's data have.
 
     Raises:
         UserError: they do not have such a key.
     """
-    given = {key: value for key, value in config["data"].items() if value is not None}
+    places = {key: value for key, value in config["data"].items() if value is not None}
     name = model.config["data"]["name"]
     problems = [
-        f"data.{key}={value}: data={name} has no such key"
-        for key, value in given.items()
+        Problem(f"data.{key}", value, f"data={name} has no such key")
+        for key, value in places.items()
         if key not in model.config["data"]
     ]
     if problems:
-        raise UserError(list_problems(problems))
-    return given
+        raise UserError(problems)
+    return places
 
 
 def folder_of(model: TrainedModel) -> Path:
@@ -133,21 +133,26 @@ def place_for(out: str | None, folder: Path) -> Path:
     """
     file = Path(out).expanduser() if out else folder / FILE
     if file.exists() and not set(SAME) <= read(file).keys():
-        raise UserError(f"out={file}: exists, and is no evaluation. Give another file: out=FILE")
+        advice = "exists, and is no evaluation. Give another file: out=FILE"
+        raise UserError(Problem("out", file, advice))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".tmp"):
             pass
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(
-            f"out={file}: cannot be written ({reason}). Give a place you may write to: out=FILE"
-        ) from error
+        advice = f"cannot be written ({reason}). Give a place you may write to: out=FILE"
+        raise UserError(Problem("out", file, advice)) from error
     return file
 
 
 def keep(
-    record: dict[str, Any], found: Found, model: TrainedModel, file: Path, terminal: Terminal
+    record: dict[str, Any],
+    results: Results,
+    model: TrainedModel,
+    *,
+    file: Path,
+    terminal: Terminal,
 ) -> None:
     """Write evaluation.json and pictures, and enter the numbers into the run's own records.
 
@@ -164,7 +169,7 @@ def keep(
             text = json.dumps({**before, **record}, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, encoding="utf-8")
         written = [file]
-        for name, picture in found.pictures.items():
+        for name, picture in results.pictures.items():
             path = beside(file) / f"{name}_step_{record['step']:08d}.png"
             path.parent.mkdir(exist_ok=True)
             write_png(path, picture)
@@ -172,7 +177,7 @@ def keep(
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror or error}).") from error
     terminal.say(f"written: {', '.join(map(str, written))}")
-    if file != folder / FILE or not rundir.is_run(folder):
+    if file != folder / FILE or not is_run(folder):
         return
     try:
         known = line_at(folder, record["step"]).get("eval/samples")
@@ -181,11 +186,11 @@ def keep(
                 f"note: metrics.jsonl keeps its values of {known:.0f} samples for this step"
             )
             return
-        with rundir.lock(folder):
-            scalars = {**found.scalars, "eval/samples": float(record["samples"])}
+        with lock(folder):
+            scalars = {**results.scalars, "eval/samples": float(record["samples"])}
             afresh = known != record["samples"]
             merge_line(folder, record["step"], scalars, afresh=afresh)
-            write_events(folder / FOLDER, record["step"], found.scalars, found.pictures)
+            write_events(folder / FOLDER, record["step"], results.scalars, results.pictures)
     except (UserError, OSError) as error:
         terminal.say(f"note: metrics.jsonl and TensorBoard are left as they are ({error})")
 
@@ -212,10 +217,10 @@ def set_aside(file: Path) -> Path:
 def read(file: Path) -> dict[str, Any]:
     """An earlier evaluation; empty if there is none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def table(record: dict[str, Any]) -> Table:

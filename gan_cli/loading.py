@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_cli.errors import UserError, nearest
+from gan_cli.errors import Problem, SettingsError, UserError, choice_problems, did_you_mean
 from gan_cli.games.base import Game
-from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
-from gan_cli.games.gan import GAN
-from gan_cli.networks.resnet import MULTIPLE, SMALLEST
-from gan_cli.runs import directory as rundir
+from gan_cli.games.from_noise import FromNoise
+from gan_cli.games.translating import DIRECTIONS, Direction, Translating
+from gan_cli.runs.directory import is_run, read_checkpoint
 from gan_cli.runs.resume import typed
 from gan_cli.settings.build import build_game, vet_targets
 from gan_cli.spec import AnySpec, spec_from
@@ -55,25 +54,38 @@ class TrainedModel:
         Args:
             n: how many, at least 1.
             labels: for conditional models, numbers or names: one for all samples, or several that
-                are gone through again and again; None: all classes in turn.
+                are repeated in turn; None: all classes in turn.
             seed: equal seeds give equal samples; sample i does not depend on n.
 
         Raises:
             ValueError: n is below 1, a label does not exist, or the model takes none.
         """
         if n < 1:
-            raise ValueError(f"n={n}: must be at least 1")
-        return self.map_noise(self.gan.draw_noise(n, seed=seed), labels)
+            raise SettingsError([Problem("n", n, "must be at least 1")])
+        return self.map_noise(self.sampler.draw_noise(n, seed=seed), labels)
 
     @property
-    def gan(self) -> GAN:
+    def sampler(self) -> FromNoise:
         """The game, if it makes data from noise.
 
         Raises:
-            ValueError: it translates between domains.
+            ValueError: it does not.
         """
-        if not isinstance(self.game, GAN):
-            raise ValueError("model=cyclegan draws no samples: use .translate, or gan-translate")
+        if not isinstance(self.game, FromNoise):
+            name = self.config["model"]["name"]
+            raise ValueError(f"model={name} draws no samples: use .translate, or gan-translate")
+        return self.game
+
+    @property
+    def translator(self) -> Translating:
+        """The game, if it translates between domains.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if not isinstance(self.game, Translating):
+            name = self.config["model"]["name"]
+            raise ValueError(f"model={name} does not translate: use .sample, or gan-sample")
         return self.game
 
     def translate(self, images: Tensor, direction: Direction) -> Tensor:
@@ -81,28 +93,27 @@ class TrainedModel:
 
         Args:
             images: (n, C, H, W) in the range of the domain they come from (`spec.a`, `spec.b`);
-                sides must be multiples of 4, at least 8.
+                sides as `translator.side_rule()` says.
             direction: `a2b` or `b2a`.
 
         Raises:
             ValueError: the model does not translate, or images or direction do not fit.
         """
-        if not isinstance(self.game, CycleGAN):
-            name = self.config["model"]["name"]
-            raise ValueError(f"model={name} does not translate: use .sample, or gan-sample")
-        if direction not in DIRECTIONS:
-            raise ValueError(f"direction={direction}: use a2b or b2a")
-        source = self.game.spec.a if direction == "a2b" else self.game.spec.b
+        game = self.translator
+        if problems := choice_problems("direction", direction, DIRECTIONS):
+            raise SettingsError(problems)
+        multiple, smallest = game.side_rule()
         sides_fit = images.dim() == 4 and all(
-            side >= SMALLEST and side % MULTIPLE == 0 for side in images.shape[2:]
+            side >= smallest and side % multiple == 0 for side in images.shape[2:]
         )
-        if not sides_fit or images.shape[1] != source.shape[0]:
+        channels = game.source_of(direction).shape[0]
+        if not sides_fit or images.shape[1] != channels:
             raise ValueError(
-                f"images: are {tuple(images.shape)}, but must be (n, {source.shape[0]}, H, W) with "
-                f"sides that are multiples of {MULTIPLE}, at least {SMALLEST}"
+                f"images: are {tuple(images.shape)}, but must be (n, {channels}, H, W) with "
+                f"sides that are multiples of {multiple}, at least {smallest}"
             )
-        device = next(self.game.generators.parameters()).device
-        return self.game.translate(images.to(device), direction).cpu()
+        device = next(game.generators.parameters()).device
+        return game.translate(images.to(device), direction).cpu()
 
     def map_noise(self, z: Tensor, labels: Labels | None = None) -> Tensor:
         """G(z), float32 (n, *shape) on the CPU, for z of your own, (n, dim); labels as above.
@@ -110,16 +121,16 @@ class TrainedModel:
         Raises:
             ValueError: z is of another dimension, or as for `sample`.
         """
-        gan = self.gan
-        dim = gan.noise.dim
+        game = self.sampler
+        dim = game.noise.dim
         if z.dim() != 2 or z.shape[1] != dim:
             raise ValueError(f"z: is {tuple(z.shape)}, but must be (n, {dim})")
         numbers = self.label_numbers(labels)
         y = None
         if numbers is not None:
             y = torch.tensor(numbers)[torch.arange(len(z)) % len(numbers)]
-        device = gan.fixed_noise.device
-        return gan.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
+        device = game.fixed_noise.device
+        return game.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
 
     def label_numbers(self, labels: Labels | None) -> list[int] | None:
         """Labels as numbers; None if the model takes none.
@@ -127,45 +138,42 @@ class TrainedModel:
         Raises:
             ValueError: a label does not exist, or labels are given to a model that takes none.
         """
-        if not self.gan.conditional:
+        if not self.sampler.conditional:
             if labels is not None:
-                raise ValueError(
-                    f"labels={labels}: model={self.config['model']['name']} takes none"
-                )
+                advice = f"model={self.config['model']['name']} takes none"
+                raise SettingsError([Problem("labels", labels, advice)])
             return None
         if labels is None:
-            return list(range(self.gan.spec.classes))
+            return list(range(self.sampler.spec.classes))
         if isinstance(labels, Tensor):
             labels = labels.flatten().tolist()
         several = [labels] if isinstance(labels, int | str) else list(labels)
         if not several:
-            raise ValueError("labels=[]: name at least one")
+            raise SettingsError([Problem("labels", [], "name at least one")])
         return [self._label_number(label) for label in several]
 
     def _label_number(self, label: int | str) -> int:
-        spec = self.gan.spec
+        spec = self.sampler.spec
         classes, names = spec.classes, list(spec.class_names)
         if str(label) in names and not isinstance(label, bool):  # a folder may be called 7
             return names.index(str(label))
         if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < classes:
             return label
-        match = nearest(str(label), names)
-        hint = f", or names: {', '.join(names[:20])}" if names else ""
-        raise ValueError(
-            f"labels={label}: there are 0 to {classes - 1}{hint}"
-            + (f". Did you mean {match}?" if match else "")
-        )
+        choices = f", or names: {', '.join(names[:20])}" if names else ""
+        hint = did_you_mean(label, names)
+        advice = f"there are 0 to {classes - 1}{choices}" + (f". {hint}" if hint else "")
+        raise SettingsError([Problem("labels", label, advice)])
 
 
 def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:
     """See `gan_cli.load`."""
-    path, state, messages = rundir.read_checkpoint(Path(run), key="run")
+    path, state, messages = read_checkpoint(Path(run), key="run")
     for message in messages:
         warnings.warn(message, CheckpointWarning, stacklevel=3)
     directory = path
     if path.is_file():
         folder = path.resolve().parent
-        directory = folder.parent if rundir.is_run(folder.parent) else folder
+        directory = folder.parent if is_run(folder.parent) else folder
     config = typed(state["config"], path)
     vet_targets(config, trusted=trust_checkpoint)
     try:
@@ -179,7 +187,7 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
         game.load_networks(state["session"]["game"])
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"run={run}: does not fit its own config ({reason}).") from error
+        raise UserError(Problem("run", run, f"does not fit its own config ({reason}).")) from error
     return TrainedModel(game.eval(), spec, state["step"], config, directory)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset
-from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.errors import Problem, SettingsError, UserError, choice_problems
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
@@ -46,7 +46,7 @@ class Request:
     @property
     def spec(self) -> DataSpec:
         """What the samples are."""
-        return self.model.gan.spec
+        return self.model.sampler.spec
 
     @property
     def n(self) -> int:
@@ -67,7 +67,7 @@ class Request:
 
     def noise(self, n: int) -> Tensor:
         """The z of the first n samples, (n, dim)."""
-        return self.model.gan.draw_noise(n, seed=self.config["seed"])
+        return self.model.sampler.draw_noise(n, seed=self.config["seed"])
 
     def caption(self, index: int, label: int | None) -> str:
         """Number of a sample, and its label's name."""
@@ -97,7 +97,7 @@ def numbered(request: Request) -> Picture:
 
 def interpolation(request: Request) -> Picture:
     """Rows of samples on the way from one z to another; with labels, each row has one."""
-    noise = request.model.gan.noise
+    noise = request.model.sampler.noise
     kind = request.config["interpolation"]
     spherical = kind == "spherical" if kind else not isinstance(noise, Uniform)
     t = torch.linspace(0, 1, STEPS)
@@ -121,9 +121,9 @@ def arithmetic(request: Request) -> Picture:
     the first if none is given.
     """
     if request.config["labels"] is not None and request.labels and len(request.labels) > 1:
-        raise UserError(f"labels={request.config['labels']}: mode=arithmetic takes one label")
+        raise UserError(Problem("labels", request.labels, "mode=arithmetic takes one label"))
     chosen = {key: request.config[key] or default for key, default in ARITHMETIC.items()}
-    noise = request.model.gan.noise
+    noise = request.model.sampler.noise
     z = request.noise(1 + max(index for indices in chosen.values() for index in indices)).cpu()
     means = {key: z[indices].mean(dim=0) for key, indices in chosen.items()}
     result = means["a"] - means["b"] + means["c"]
@@ -158,19 +158,22 @@ def run(config: dict[str, Any]) -> int:
     Raises:
         UserError: the run or a value is not usable, or the place cannot be written.
     """
-    check(config)
+    if problems := config_problems(config):
+        raise UserError(problems)
     terminal = Terminal()
     model = open_run(config, terminal)
     try:
         request = Request(model, config, model.label_numbers(config["labels"]))
+    except SettingsError as error:
+        raise UserError(error.problems) from error
     except ValueError as error:
         raise UserError(str(error)) from error
     mode = config["mode"]
     asked = config["labels"]
     if isinstance(asked, list) and mode != "arithmetic" and request.n < len(asked):
-        raise UserError(f"n={request.n}: is fewer than the {len(asked)} labels asked for")
+        raise UserError(Problem("n", request.n, f"is fewer than the {len(asked)} labels asked for"))
     if mode != "grid" and not request.spec.is_image:
-        raise UserError(f"mode={mode}: the run's data are points. Use mode=grid.")
+        raise UserError(Problem("mode", mode, "the run's data are points. Use mode=grid."))
     default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{config['seed']}"
     out = Path(config["out"]) if config["out"] else default
     make = MODES[mode]
@@ -181,50 +184,36 @@ def run(config: dict[str, Any]) -> int:
             written = place_for(out, mode)
             write_png(written, make(request))
     except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror or error}).") from error
+        reason = f"cannot be written ({error.strerror or error})."
+        raise UserError(Problem("out", out, reason)) from error
     average = "" if model.game.average is None else ", averaged weights"
     terminal.say(f"{mode} of step {model.step}, seed {config['seed']}{average}: {written}")
     return 0
 
 
-def check(config: dict[str, Any]) -> None:
-    """Find every problem of a sampling config.
-
-    Raises:
-        UserError: one message with all of them.
-    """
-    mode, kind, labels = config["mode"], config["interpolation"], config["labels"]
-    problems = choice_problems("mode", mode, MODES)
+def config_problems(config: dict[str, Any]) -> list[Problem]:
+    """Every problem of a sampling config."""
+    mode, kind, labels, n = (config[key] for key in ("mode", "interpolation", "labels", "n"))
+    problems = choice_problems("mode", mode, list(MODES))
     if kind is not None:
         problems += choice_problems("interpolation", kind, INTERPOLATIONS)
-    if config["n"] is not None and not 1 <= config["n"] <= MOST_INDEX:
-        problems.append(f"n={config['n']}: must lie between 1 and {MOST_INDEX}")
-    if config["n"] is not None and mode == "arithmetic":
-        problems.append(f"n={config['n']}: mode=arithmetic takes a, b and c instead")
+    if n is not None and not 1 <= n <= MOST_INDEX:
+        problems.append(Problem("n", n, f"must lie between 1 and {MOST_INDEX}"))
+    if n is not None and mode == "arithmetic":
+        problems.append(Problem("n", n, "mode=arithmetic takes a, b and c instead"))
     if kind is not None and mode in MODES and mode != "interpolate":
-        problems.append(f"interpolation={kind}: only mode=interpolate uses it")
+        problems.append(Problem("interpolation", kind, "only mode=interpolate uses it"))
     if not (
         labels is None
         or is_label(labels)
         or (isinstance(labels, list) and labels and all(map(is_label, labels)))
     ):
-        problems.append(f"labels={labels}: give one label, or a list like [0,1]")
+        problems.append(Problem("labels", labels, "give one label, or a list like [0,1]"))
     for key in ARITHMETIC:
         problems += index_problems(key, config[key], mode)
     if config["seed"] < 0:
-        problems.append(f"seed={config['seed']}: must be at least 0")
-    problems += device_problems(config["device"])
-    if problems:
-        raise UserError(list_problems(problems))
-
-
-def choice_problems(key: str, value: str, choices: Iterable[str]) -> list[str]:
-    """What is wrong with a value that must be one of `choices`."""
-    if value in choices:
-        return []
-    match = nearest(value, choices)
-    hint = f". Did you mean {match}?" if match else ""
-    return [f"{key}={value}: use {', '.join(choices)}{hint}"]
+        problems.append(Problem("seed", config["seed"], "must be at least 0"))
+    return problems + device_problems(config["device"])
 
 
 def is_label(value: object) -> bool:
@@ -232,25 +221,31 @@ def is_label(value: object) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def index_problems(key: str, indices: Any, mode: str) -> list[str]:
+def index_problems(key: str, indices: Any, mode: str) -> list[Problem]:
     """What is wrong with one of mode=arithmetic's lists."""
     if indices is None:
         return []
     if mode != "arithmetic":
-        return [f"{key}={indices}: only mode=arithmetic uses it"]
+        return [Problem(key, indices, "only mode=arithmetic uses it")]
     if not indices or not all(0 <= index <= MOST_INDEX for index in indices):
-        return [f"{key}={indices}: give numbers of samples, as mode=sheet shows them, like [0,1,2]"]
+        return [
+            Problem(key, indices, "give numbers of samples, as mode=sheet shows them, like [0,1,2]")
+        ]
     return []
 
 
 def place_for(out: Path, mode: str) -> Path:
-    """Where one picture goes; `.png` is added where it lacks."""
+    """Where one picture goes; `.png` is added where it lacks.
+
+    Raises:
+        UserError: it is a folder, or a picture of another format.
+    """
     if out.suffix.lower() in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"):
-        raise UserError(f"out={out}: pictures are written as .png; give {out.with_suffix('.png')}")
+        advice = f"pictures are written as .png; give {out.with_suffix('.png')}"
+        raise UserError(Problem("out", out, advice))
     if out.is_dir():
-        raise UserError(
-            f"out={out}: is a folder; mode={mode} writes one file, like {out / 'x.png'}"
-        )
+        advice = f"is a folder; mode={mode} writes one file, like {out / 'x.png'}"
+        raise UserError(Problem("out", out, advice))
     path = out if out.suffix.lower() == ".png" else out.with_name(out.name + ".png")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -271,7 +266,8 @@ def write_images(request: Request, out: Path) -> Path:
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     others = sorted(files - set(names))
     if others:
-        raise UserError(f"out={out}: holds other files ({others[0]}, ...). Give an empty folder.")
+        advice = f"holds other files ({others[0]}, ...). Give an empty folder."
+        raise UserError(Problem("out", out, advice))
     for name, image in zip(names, to_bytes(samples, spec), strict=True):
         gray = spec.shape[0] == 1
         (out / name).parent.mkdir(exist_ok=True)

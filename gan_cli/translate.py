@@ -13,15 +13,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gan_cli.data.files.decode import UnusableImageError, open_image
-from gan_cli.errors import UserError, is_out_of_memory, list_problems
-from gan_cli.games.cyclegan import DIRECTIONS, CycleGAN, Direction
+from gan_cli.errors import Problem, UserError, choice_problems, is_out_of_memory
+from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.loading import TrainedModel, open_run
-from gan_cli.networks.resnet import MULTIPLE, SMALLEST
 from gan_cli.pictures import to_bytes
-from gan_cli.runs.log import LoadingBar
 from gan_cli.spec import DataSpec
 from gan_cli.system.device import device_problems
 from gan_cli.system.files import find_files, replacing
+from gan_cli.system.progress import LoadingBar
 from gan_cli.system.terminal import Terminal
 
 #: Formats that are written as they came; anything else becomes PNG.
@@ -41,10 +40,8 @@ class Translator:
     @property
     def domains(self) -> tuple[DataSpec, DataSpec]:
         """Where images come from, and what they become."""
-        game = self.model.game
-        assert isinstance(game, CycleGAN)
-        both = game.spec.a, game.spec.b
-        return both if self.direction == "a2b" else (both[1], both[0])
+        game = self.model.translator
+        return game.source_of(self.direction), game.target_of(self.direction)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The image's translation, of its size; with `side_by_side`, beside the image itself.
@@ -56,7 +53,8 @@ class Translator:
         gray = image.mode in ("L", "LA")
         mode = "L" if source.shape[0] == 1 else "RGB"
         x = to_tensor(image.convert(mode), source)
-        y = self.model.translate(enlarge(x), self.direction)[:, :, : x.shape[2], : x.shape[3]]
+        enlarged = enlarge(x, *self.model.translator.side_rule())
+        y = self.model.translate(enlarged, self.direction)[:, :, : x.shape[2], : x.shape[3]]
         pixels = to_bytes(y, target)[0].permute(1, 2, 0).numpy()
         result = Image.fromarray(np.ascontiguousarray(pixels))
         if (gray and source.shape[0] == 3) or target.shape[0] == 1:
@@ -73,9 +71,15 @@ def to_tensor(image: Image.Image, spec: DataSpec) -> Tensor:
     return spec.from_unit(pixels[None].float() / 255.0)
 
 
-def enlarge(x: Tensor) -> Tensor:
-    """Repeat the last row and column until both sides are such as generators take."""
-    bottom, right = (max(SMALLEST, -(-side // MULTIPLE) * MULTIPLE) - side for side in x.shape[2:])
+def enlarge(x: Tensor, multiple: int, smallest: int) -> Tensor:
+    """Repeat the last row and column until both sides are such as generators take.
+
+    Args:
+        x: (n, C, H, W).
+        multiple: of which both sides must be.
+        smallest: length in pixels that both must have.
+    """
+    bottom, right = (max(smallest, -(-side // multiple) * multiple) - side for side in x.shape[2:])
     return pad(x, (0, right, 0, bottom), mode="replicate")
 
 
@@ -97,14 +101,15 @@ def run(config: dict[str, Any]) -> int:
     Raises:
         UserError: the run, a value or a path is not usable.
     """
-    check(config)
+    if problems := config_problems(config):
+        raise UserError(problems)
     source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
     files = inputs(source, output)
     terminal = Terminal()
     model = open_run(config, terminal)
-    if not isinstance(model.game, CycleGAN):
-        name = model.config["model"]["name"]
-        raise UserError(f"run={config['run']}: model={name} does not translate. Use gan-sample.")
+    if not isinstance(model.game, Translating):
+        advice = f"model={model.config['model']['name']} does not translate. Use gan-sample."
+        raise UserError(Problem("run", config["run"], advice))
     translator = Translator(model, config["direction"], config["side_by_side"])
     targets = place(files, source if source.is_dir() else source.parent, output)
     failed, progress = [], LoadingBar()
@@ -128,32 +133,27 @@ def run(config: dict[str, Any]) -> int:
     terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {output}/")
     if failed:
         listed = "\n".join(f"  {line}" for line in failed)
-        raise UserError(f"input={source}: {len(failed)} files could not be translated:\n{listed}")
+        advice = f"{len(failed)} files could not be translated:\n{listed}"
+        raise UserError(Problem("input", source, advice))
     return 0
 
 
-def check(config: dict[str, Any]) -> None:
-    """Find every problem of the values.
-
-    Raises:
-        UserError: one message with all of them.
-    """
-    problems = [f"{key}='': name a path" for key in ("input", "output") if not config[key]]
-    if problems:
-        raise UserError(list_problems(problems))
-    if config["direction"] not in DIRECTIONS:
-        problems.append(f"direction={config['direction']}: use a2b or b2a")
+def config_problems(config: dict[str, Any]) -> list[Problem]:
+    """Every problem of the values."""
+    empty = [Problem(key, "''", "name a path") for key in ("input", "output") if not config[key]]
+    if empty:
+        return empty
+    problems = choice_problems("direction", config["direction"], DIRECTIONS)
     source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
     if not source.exists():
-        problems.append(f"input={source}: no such file or folder")
+        problems.append(Problem("input", source, "no such file or folder"))
     if output.is_file():
-        problems.append(f"output={output}: is a file; give a folder")
+        problems.append(Problem("output", output, "is a file; give a folder"))
     inside = source if source.is_dir() else source.parent
     if source.exists() and output.resolve() == inside.resolve():
-        problems.append(f"output={output}: holds the input, which would be overwritten")
-    problems += device_problems(config["device"])
-    if problems:
-        raise UserError(list_problems(problems))
+        advice = "holds the input, which would be overwritten"
+        problems.append(Problem("output", output, advice))
+    return problems + device_problems(config["device"])
 
 
 def inputs(source: Path, output: Path) -> list[Path]:
@@ -170,7 +170,7 @@ def inputs(source: Path, output: Path) -> list[Path]:
         path for path in find_files(source) if not (inside and path.resolve().is_relative_to(out))
     ]
     if not files:
-        raise UserError(f"input={source}: no files in it")
+        raise UserError(Problem("input", source, "no files in it"))
     return files
 
 
@@ -190,12 +190,11 @@ def place(files: list[Path], root: Path, output: Path) -> dict[Path, Path]:
     taken: dict[Path, Path] = {}
     for file, target in targets.items():
         if target.resolve() in sources:
-            raise UserError(f"output={output}: {target} is an input, and would be overwritten")
+            advice = f"{target} is an input, and would be overwritten"
+            raise UserError(Problem("output", output, advice))
         if target in taken:
-            raise UserError(
-                f"output={output}: {taken[target]} and {file} would both be written to {target}. "
-                "Rename one of them"
-            )
+            both = f"{taken[target]} and {file} would both be written to {target}"
+            raise UserError(Problem("output", output, f"{both}. Rename one of them"))
         taken[target] = file
     return targets
 

@@ -89,7 +89,7 @@ def close(found: Tensor, expected: Tensor) -> None:
 @pytest.mark.parametrize("at_once", [False, True])
 def test_every_term_of_the_least_squares_game(at_once: bool) -> None:
     game = tiny_game(LeastSquares(d_weight=0.5, g_weight=1.0))
-    game.translates_at_once = at_once
+    game.in_one_pass = at_once
     loss, scalars = game.g_loss(PairBatch(A, B))
     adversarial = {"a2b": ((D_B(G(A)) - 1) ** 2).mean(), "b2a": ((D_A(F(B)) - 1) ** 2).mean()}
     cycle = {"a": (F(G(A)) - A).abs().mean(), "b": (G(F(B)) - B).abs().mean()}

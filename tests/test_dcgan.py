@@ -14,7 +14,7 @@ from gan_cli.networks.filters import first_filters
 from gan_cli.networks.mlp import Maxout
 from gan_cli.noise import Normal
 from gan_cli.spec import Batch, DataSpec
-from gan_cli.training.loop import Freezable
+from gan_cli.training.turn import Freezable
 
 CPU = torch.device("cpu")
 

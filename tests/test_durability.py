@@ -23,10 +23,14 @@ from gan_cli.errors import DivergedError, UserError
 from gan_cli.games.base import Scalars
 from gan_cli.games.gan import GAN
 from gan_cli.runs import checkpoint
+from gan_cli.runs.index import INDEX, read_index
 from gan_cli.runs.resume import BEFORE
+from gan_cli.runs.saver import Saver
 from gan_cli.spec import Batch
 from gan_cli.system.files import Appender
-from gan_cli.training.loop import Broken, Move, Turn, Watch, lay_out_as_weights, play, require_sound
+from gan_cli.training.finite import FiniteGuard, NonFiniteMove
+from gan_cli.training.state import lay_out_as_weights
+from gan_cli.training.turn import Move, Turn, play
 from tests.conftest import Cli
 from tests.test_loop import CPU, same, session, snapshot
 from tests.test_resume import SETTINGS, assert_equal, metrics
@@ -129,11 +133,11 @@ def test_older_ones_go_only_after_the_new_one_is_safe(
 ) -> None:
     for step in (1, 2, 3):
         write(tmp_path, step, keep_last=2)
-    assert [checkpoint.step_of(p) for p in checkpoint.found(tmp_path)] == [3, 2]
+    assert [checkpoint.step_of(p) for p in checkpoint.list_checkpoints(tmp_path)] == [3, 2]
     monkeypatch.setattr(checkpoint, "seal", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
         write(tmp_path, 4, keep_last=2)
-    assert [checkpoint.step_of(p) for p in checkpoint.found(tmp_path)] == [3, 2]
+    assert [checkpoint.step_of(p) for p in checkpoint.list_checkpoints(tmp_path)] == [3, 2]
     assert not list(tmp_path.glob(".*"))
 
 
@@ -142,7 +146,7 @@ def test_free_space_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: os.statvfs_result and Full)
     with pytest.raises(OSError, match=r"needs 1\.0 MiB, but 0\.0 MiB are free"):
         write(tmp_path, 2)
-    assert [path.name for path in checkpoint.found(tmp_path)] == ["step_00000001.pt"]
+    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step_00000001.pt"]
 
 
 class Full:
@@ -152,18 +156,18 @@ class Full:
 def test_the_index_lists_what_is_there(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4):
         write(tmp_path, step, keep_last=2, metrics={"loss/d": float(step)})
-    entries = checkpoint.read_index(tmp_path)
+    entries = read_index(tmp_path)
     assert [(e["step"], e["metrics"]) for e in entries] == [
         (3, {"loss/d": 3.0}), (4, {"loss/d": 4.0}),
     ]  # fmt: skip
     assert all(e["bytes"] == (tmp_path / e["file"]).stat().st_size for e in entries)
-    (tmp_path / checkpoint.INDEX).write_text("[1,")  # nothing depends on it
+    (tmp_path / INDEX).write_text("[1,")  # nothing depends on it
     write(tmp_path, 5)
-    assert [e["step"] for e in checkpoint.read_index(tmp_path)] == [5]
+    assert [e["step"] for e in read_index(tmp_path)] == [5]
 
 
 def test_the_background_writes_what_was_there_when_asked(tmp_path: Path) -> None:
-    saver, now = checkpoint.Saver(tmp_path), state(1)
+    saver, now = Saver(tmp_path), state(1)
     saver.save(now, keep_last=3, keep_every=0)
     now["session"]["weights"].zero_()  # training goes on
     saver.wait()
@@ -174,7 +178,7 @@ def test_the_background_writes_what_was_there_when_asked(tmp_path: Path) -> None
 def test_the_background_reports_what_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saver = checkpoint.Saver(tmp_path)
+    saver = Saver(tmp_path)
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: Full)
     saver.save(state(1), keep_last=3, keep_every=0)
     with pytest.raises(OSError, match="are free"):
@@ -248,7 +252,7 @@ def test_checkpoints_that_are_not_this_runs_are_named(cli: Cli) -> None:
 
 def test_a_folder_that_lost_its_checkpoints_is_not_started_over(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=6", "name=run").code == 0
-    for path in checkpoint.found(Path("outputs/run/checkpoints")):
+    for path in checkpoint.list_checkpoints(Path("outputs/run/checkpoints")):
         path.unlink()
     lines = metrics(Path("outputs/run"))
     result = cli("resume=outputs/run", "steps=12")
@@ -342,8 +346,8 @@ def test_checkpoints_are_due_by_time_too(cli: Cli) -> None:
     slow = [s for s in SETTINGS if "checkpoint_every" not in s and "keep_last" not in s]
     assert cli(*slow, *quick, "steps=8", "name=often").code == 0
     assert cli(*slow, "checkpoint_every=0", "steps=8", "name=once").code == 0
-    assert len(checkpoint.found(Path("outputs/often/checkpoints"))) > 2
-    (only,) = checkpoint.found(Path("outputs/once/checkpoints"))
+    assert len(checkpoint.list_checkpoints(Path("outputs/often/checkpoints"))) > 2
+    (only,) = checkpoint.list_checkpoints(Path("outputs/once/checkpoints"))
     assert_equal(
         checkpoint.read(Path("outputs/often/checkpoints") / only.name)["session"],
         checkpoint.read(only)["session"],
@@ -377,7 +381,7 @@ def test_nothing_moves_after_a_loss_that_is_not_finite(on_device: bool, fused: b
     if fused:
         for player, side in (("d", s.game.discriminators), ("g", s.game.generators)):
             s.optimizers[player] = torch.optim.Adam(side.parameters(), lr=0.01, fused=True)  # type: ignore[index]
-    watch = Watch(CPU, on_device=on_device)
+    guard = FiniteGuard(CPU, on_device=on_device)
     turns = {"d": Turn(s.game, "d"), "g": Breaks(s.game, "g", at=3)}
     sides = {"d": s.game.generators, "g": s.game.discriminators}
     frozen_at: dict[str, dict[str, torch.Tensor]] = {}
@@ -389,25 +393,25 @@ def test_nothing_moves_after_a_loss_that_is_not_finite(on_device: bool, fused: b
             assert isinstance(batch, Batch)
             play(
                 turns[player], s.optimizers[player],  # type: ignore[index]
-                batch=batch, move=Move(), measure=False, watch=watch, step=step,
+                batch=batch, move=Move(), log_due=False, guard=guard, step=step,
             )  # fmt: skip
     assert all(same(side, frozen_at[key]) for key, side in sides.items())
-    first = watch.first()
-    assert isinstance(first, Broken)
+    first = guard.first()
+    assert isinstance(first, NonFiniteMove)
     assert (first.player, first.step) == ("g", 3)
     assert not math.isfinite(first.scalars["loss/g"])
     with pytest.raises(DivergedError, match=r"step 3, in G's move: loss/g=(inf|-inf|nan)"):
-        require_sound(watch, s.game)
+        guard.require_finite(s.game)
 
 
 def test_the_first_step_that_broke_is_known_exactly_however_late() -> None:
-    watch = Watch(CPU, on_device=True)
+    guard = FiniteGuard(CPU, on_device=True)
     late = 2**40 + 1
-    watch.see("d", late, torch.tensor(1.0), {"loss/d": torch.tensor(1.0)})
-    watch.see("g", late, torch.tensor(math.inf), {"loss/g": torch.tensor(math.inf)})
-    watch.see("d", late + 1, torch.tensor(math.nan), {"loss/d": torch.tensor(math.nan)})
-    first = watch.first()
-    assert first == Broken("g", late, {"loss/g": math.inf})
+    guard.check("d", late, torch.tensor(1.0), {"loss/d": torch.tensor(1.0)})
+    guard.check("g", late, torch.tensor(math.inf), {"loss/g": torch.tensor(math.inf)})
+    guard.check("d", late + 1, torch.tensor(math.nan), {"loss/d": torch.tensor(math.nan)})
+    first = guard.first()
+    assert first == NonFiniteMove("g", late, {"loss/g": math.inf})
 
 
 @pytest.mark.parametrize("way", ["signal", "time"])
@@ -416,7 +420,7 @@ def test_no_way_out_of_the_loop_hides_divergence(way: str, monkeypatch: pytest.M
     from gan_cli.training import loop
     from tests.test_loop import Notes
 
-    monkeypatch.setattr(loop, "Watch", lambda device: Watch(device, on_device=True))
+    monkeypatch.setattr(loop, "FiniteGuard", lambda device: FiniteGuard(device, on_device=True))
     s, stop, notes = session(), StopRequest(), Notes()
 
     def advance(step: int) -> None:
@@ -461,7 +465,7 @@ def test_a_diverged_run_keeps_what_was_good_and_says_what_to_try(cli: Cli) -> No
     assert "training diverged at step" in result.err
     assert "optimizer.lr=0.001" in result.err
     assert "max_grad_norm=1" in result.err
-    kept = checkpoint.found(Path("outputs/steep/checkpoints"))
+    kept = checkpoint.list_checkpoints(Path("outputs/steep/checkpoints"))
     for path in kept:
         weights = checkpoint.tensors_in(checkpoint.read(path)["session"]["game"])
         assert all(torch.isfinite(w).all() for w in weights)
@@ -489,6 +493,6 @@ def test_weights_that_are_not_finite_are_never_saved(
     result = cli(*SETTINGS, "steps=14", "name=last")
     assert result.code == 3
     assert "is not finite at step 14" in result.err
-    newest = checkpoint.found(Path("outputs/last/checkpoints"))[0]
+    newest = checkpoint.list_checkpoints(Path("outputs/last/checkpoints"))[0]
     assert newest.name == "step_00000010.pt"
     assert "init_from=outputs/last" in result.err

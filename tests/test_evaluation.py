@@ -19,7 +19,7 @@ from gan_cli.data.base import Dataset, PairDataset
 from gan_cli.data.digits import Digits
 from gan_cli.data.pairs import DigitDomains
 from gan_cli.errors import UserError
-from gan_cli.evaluation import encoders, measures, suited
+from gan_cli.evaluation import encoders, label_measures, measures, suited
 from gan_cli.evaluation.cache import cached
 from gan_cli.evaluation.encoders import Inception, classifier_of
 from gan_cli.evaluation.features import (
@@ -39,7 +39,7 @@ from gan_cli.losses import NonSaturating
 from gan_cli.networks.dcgan import Discriminator
 from gan_cli.noise import Uniform
 from gan_cli.runs import checkpoint
-from gan_cli.runs.log import line_at, merge_line, read_metrics
+from gan_cli.runs.records import line_at, merge_line, read_lines
 from gan_cli.settings.build import load_data
 from gan_cli.spec import DataSpec
 from tests.conftest import Cli, idx_bytes
@@ -54,7 +54,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     cache = tmp_path_factory.getbasetemp() / "metrics cache"
     monkeypatch.setenv("GAN_TRAIN_CACHE", str(cache))
     monkeypatch.setattr(encoders, "STEPS", 100)
-    monkeypatch.setattr(measures, "GENERATED", 5000)
+    monkeypatch.setattr(label_measures, "GENERATED", 5000)
 
 
 def digits() -> tuple[Dataset, Dataset]:
@@ -184,7 +184,7 @@ def test_the_features_of_d_are_those_of_all_its_layers() -> None:
         hidden=None, labels="none",
     ).train()  # fmt: skip
     x = train.first(3)
-    features = measures.pooled_features(discriminator, x)
+    features = label_measures.pooled_features(discriminator, x)
     discriminator.eval()
     expected, h = [], x
     for layer in discriminator.images:
@@ -193,7 +193,7 @@ def test_the_features_of_d_are_those_of_all_its_layers() -> None:
     torch.testing.assert_close(features, torch.cat(expected, dim=1))
     assert features.shape == (3, 16 * sum(part.shape[1] // 16 for part in expected))
     made = subject(Copier(train))
-    made.gan.discriminator = discriminator
+    made.sampler.discriminator = discriminator
     accuracy = found(made, "discriminator_features")["eval/discriminator_features"]
     assert accuracy > 0.8  # even random filters tell digits apart
 
@@ -234,13 +234,13 @@ def test_the_cache_may_be_damaged_or_missing(
 def test_evaluating_changes_nothing() -> None:
     train, _ = digits()
     made = subject(Copier(train))
-    made.gan.seed_noise(0, device=CPU)
-    before, state = made.gan.rng.get_state(), torch.get_rng_state()
+    made.sampler.seed_noise(0, device=CPU)
+    before, state = made.sampler.rng.get_state(), torch.get_rng_state()
     names = choose(None, made, key="metrics", training=True)
     evaluation = Evaluation(made.reference, names, n=600)
     one, two = (evaluation.measure(made.game).scalars for _ in range(2))
     assert one == two
-    assert torch.equal(before, made.gan.rng.get_state())
+    assert torch.equal(before, made.sampler.rng.get_state())
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -270,7 +270,7 @@ def test_fid_of_few_or_tiny_images_is_refused() -> None:
         ((3, 32, 32), 50, None, "inception=FILE"),
     ):
         made = subject(Copier(train), n=n)
-        made.gan.spec = DataSpec(shape, (-1.0, 1.0), 10)
+        made.sampler.spec = DataSpec(shape, (-1.0, 1.0), 10)
         made.reference.inception_weights = weights
         assert reason in str(METRICS["fid"].unsuited(made))
     made.reference.inception_weights = __file__
@@ -450,7 +450,7 @@ EVALUATED = (
 
 def test_the_best_checkpoint_is_kept_and_resuming_agrees(cli: Cli) -> None:
     assert cli(*EVALUATED, "steps=8", "log_every=2", "keep_last=1", "name=whole").code == 0
-    lines = read_metrics(Path("outputs/whole"))
+    lines = read_lines(Path("outputs/whole"))
     values = {line["step"]: line["eval/frechet_classifier"] for line in lines}
     assert sorted(values) == [2, 4, 6, 8]
     best = checkpoint.read(Path("outputs/whole/checkpoints/best.pt"))
@@ -460,7 +460,7 @@ def test_the_best_checkpoint_is_kept_and_resuming_agrees(cli: Cli) -> None:
 
     assert cli(*EVALUATED, "steps=4", "log_every=2", "keep_last=1", "name=parts").code == 0
     assert cli("resume=outputs/parts", "steps=8").code == 0
-    resumed = read_metrics(Path("outputs/parts"))
+    resumed = read_lines(Path("outputs/parts"))
     assert {line["step"]: line["eval/frechet_classifier"] for line in resumed} == values
     other = checkpoint.read(Path("outputs/parts/checkpoints/best.pt"))
     assert other["step"] == best["step"]
@@ -480,7 +480,7 @@ def test_another_objective_begins_another_best(cli: Cli) -> None:
     assert "best.pt was kept by eval/diversity_fake (minimize)" in done.out
     best = checkpoint.read(Path("outputs/x/checkpoints/best.pt"))["best"]
     assert (best["objective"], best["direction"]) == ("eval/nearest_fake", "maximize")
-    lines = read_metrics(Path("outputs/x"))
+    lines = read_lines(Path("outputs/x"))
     assert best["value"] == max(line["eval/nearest_fake"] for line in lines if line["step"] > 4)
     typo = cli("resume=outputs/x", "steps=10", "objective=eval/typo")
     assert "objective=eval/typo is not among what evaluations measure" in typo.out

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli.runs.log import without_machine
+from gan_cli.runs.records import without_machine
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.training.health import RULES, Health, diversity
 from tests.conftest import Cli
@@ -116,7 +116,7 @@ def test_a_finding_is_told_once_and_its_end_is_logged() -> None:
     health = Health()
     bad = {"prob/real": 0.999, "prob/fake": 0.001, "grad_norm/g": 1e-9}
     good = {"prob/real": 0.6, "prob/fake": 0.4, "grad_norm/g": 1.0}
-    seen = [health.see(line) for line in [bad] * 12 + [good] * 12 + [bad] * 12]
+    seen = [health.add(line) for line in [bad] * 12 + [good] * 12 + [bad] * 12]
     logged = [line.get("health/discriminator_wins") for line, _ in seen]
     assert logged[:9] == [None] * 9
     assert logged[9:13] == [1.0, 1.0, 1.0, 0.0]
@@ -126,7 +126,7 @@ def test_a_finding_is_told_once_and_its_end_is_logged() -> None:
 
 def test_lines_without_a_rules_keys_do_not_count() -> None:
     health = Health()
-    assert all(health.see({"loss/d": 0.0}) == ({}, []) for _ in range(50))
+    assert all(health.add({"loss/d": 0.0}) == ({}, []) for _ in range(50))
     assert len({rule.name for rule in RULES}) == len(RULES)
 
 

@@ -17,17 +17,10 @@ from gan_cli.schedules import Constant, LinearDecay, Schedule
 from gan_cli.seeding import seed_global_streams
 from gan_cli.spec import Batch, DataSpec
 from gan_cli.system.stopping import StopRequest
-from gan_cli.training.loop import (
-    Cadence,
-    Freezable,
-    Move,
-    Player,
-    Session,
-    Turn,
-    play,
-    require_finite,
-    train,
-)
+from gan_cli.training.finite import Player, require_finite
+from gan_cli.training.loop import Cadence, train
+from gan_cli.training.state import TrainState
+from gan_cli.training.turn import Freezable, Move, Turn, play
 
 CPU = torch.device("cpu")
 
@@ -72,7 +65,7 @@ class Spy(GAN):
 
 
 class Notes:
-    """An observer that keeps what it is told."""
+    """A recorder that keeps what it gets."""
 
     def __init__(self) -> None:
         self.lines: dict[int, dict[str, float]] = {}
@@ -96,7 +89,7 @@ class Notes:
         self.saves.append(step)
 
 
-def session(schedule: Schedule | None = None) -> Session:
+def session(schedule: Schedule | None = None) -> TrainState:
     seed_global_streams(0)
     game = Spy()
     data = Dataset(torch.randn(40, 2), None, DataSpec((2,), None))
@@ -106,7 +99,7 @@ def session(schedule: Schedule | None = None) -> Session:
     }
     for optimizer in optimizers.values():
         optimizer.param_groups[0]["initial_lr"] = optimizer.param_groups[0]["lr"]
-    return Session(
+    return TrainState(
         game=game,
         optimizers=optimizers,
         schedule=schedule or Constant(),
@@ -115,7 +108,7 @@ def session(schedule: Schedule | None = None) -> Session:
     )
 
 
-def run(s: Session, steps: int, *, k: int = 1, log: int = 1, stop: StopRequest | None = None,
+def run(s: TrainState, steps: int, *, k: int = 1, log: int = 1, stop: StopRequest | None = None,
         max_minutes: float | None = None) -> tuple[str, Notes]:  # fmt: skip
     notes = Notes()
     turns: dict[Player, Turn] = {"d": Turn(s.game, "d"), "g": Turn(s.game, "g")}
@@ -153,7 +146,7 @@ def test_a_move_changes_the_mover_alone(player: Player) -> None:
         s.optimizers[player],
         batch=next(s.batches),
         move=Move(),
-        measure=True,
+        log_due=True,
     )
     assert not same(mover, before[0])
     assert same(opponent, before[1])

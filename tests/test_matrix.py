@@ -65,7 +65,7 @@ def test_the_2014_recipe(cli: Cli, mnist_root: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[0]["lr/d"] == pytest.approx(0.1 / 1.000004)
     assert lines[0]["loss/d"] == pytest.approx(-0.5 * lines[0]["value"], rel=1e-5)
-    state = checkpoint.read(checkpoint.found(run / "checkpoints")[0])["session"]
+    state = checkpoint.read(checkpoint.list_checkpoints(run / "checkpoints")[0])["session"]
     group = state["optimizers"]["g"]["param_groups"][0]
     assert group["momentum"] == pytest.approx(0.5 + 0.2 * 3 / 125_000)
     weights = state["game"]

@@ -18,9 +18,12 @@ from torch import Tensor, distributed
 from gan_cli.errors import UserError
 from gan_cli.networks.sync import JointBatchNorm
 from gan_cli.runs import checkpoint
-from gan_cli.settings.build import build_session, load_data
+from gan_cli.settings.build import build_state, load_data
 from gan_cli.system.ranks import ALONE, Ranks, from_environment
-from gan_cli.training.loop import Move, Session, Turn, Watch, one_step
+from gan_cli.training.finite import FiniteGuard
+from gan_cli.training.loop import one_step
+from gan_cli.training.state import TrainState
+from gan_cli.training.turn import Move, Turn
 from tests.conftest import Cli, free_port
 from tests.test_config import composed
 
@@ -46,20 +49,20 @@ GAMES = {
 }  # fmt: skip
 
 
-def train(overrides: tuple[str, ...], ranks: Ranks, *, steps: int) -> Session:
+def train(overrides: tuple[str, ...], ranks: Ranks, *, steps: int) -> TrainState:
     """Some steps in float64."""
     config = composed(*SMALL, *overrides)
     dataset = load_data(config)
-    session = build_session(config, dataset, CPU, ranks=ranks)
+    session = build_state(config, dataset, CPU, ranks=ranks)
     session.game.double()
     turns: dict[Any, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
     for turn in turns.values():
         turn.join(ranks)
     batches = session.batches
     session.batches = map(double, batches)  # type: ignore[assignment]
-    move = Move(parts=config["accumulate"], max_grad_norm=config["max_grad_norm"])
+    move = Move(micro_batches=config["accumulate"], max_grad_norm=config["max_grad_norm"])
     for _ in range(steps):
-        one_step(session, turns, k=config["k"], move=move, measure=True, watch=Watch(CPU))
+        one_step(session, turns, k=config["k"], move=move, log_due=True, guard=FiniteGuard(CPU))
     session.batches = batches
     return session
 
@@ -73,11 +76,11 @@ def double(batch: Any) -> Any:
     return batch
 
 
-def weights_of(session: Session) -> dict[str, Tensor]:
+def weights_of(session: TrainState) -> dict[str, Tensor]:
     return {key: value.detach() for key, value in session.game.named_parameters()}
 
 
-def in_double(overrides: tuple[str, ...]) -> Session:
+def in_double(overrides: tuple[str, ...]) -> TrainState:
     torch.set_default_dtype(torch.float64)
     try:
         return train(overrides, ALONE, steps=2)
@@ -144,9 +147,9 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
 def test_shares_are_disjoint_and_together_the_whole() -> None:
     config = composed(*SMALL)
     dataset = load_data(config)
-    whole = next(build_session(config, dataset, CPU).batches)
+    whole = next(build_state(config, dataset, CPU).batches)
     parts = [
-        next(build_session(config, dataset, CPU, ranks=Ranks(rank, 3)).batches) for rank in range(3)
+        next(build_state(config, dataset, CPU, ranks=Ranks(rank, 3)).batches) for rank in range(3)
     ]
     joined = torch.cat([part.x for part in parts])  # type: ignore[union-attr]
     assert torch.equal(joined, whole.x)  # type: ignore[union-attr]

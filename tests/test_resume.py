@@ -21,7 +21,8 @@ from gan_cli.cli import commands
 from gan_cli.errors import UserError
 from gan_cli.runs import checkpoint
 from gan_cli.runs import directory as rundir
-from gan_cli.runs.log import trim_events, trim_lines
+from gan_cli.runs.events import trim_events
+from gan_cli.runs.records import trim_lines
 from tests.conftest import Cli
 
 # Odd cadences and a batch that does not divide the data, so that every stop is in mid-epoch.
@@ -92,7 +93,9 @@ def assert_equal(one: Any, other: Any, path: str = "session") -> None:
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Weights, optimizers, streams, numbers, pictures and TensorBoard are all the same."""
-    newest = [checkpoint.read(checkpoint.found(run / "checkpoints")[0]) for run in (one, other)]
+    newest = [
+        checkpoint.read(checkpoint.list_checkpoints(run / "checkpoints")[0]) for run in (one, other)
+    ]
     assert newest[0]["step"] == newest[1]["step"]
     assert_equal(newest[0]["session"], newest[1]["session"])
     assert metrics(one) == metrics(other)
@@ -138,7 +141,7 @@ def test_sigkill_in_mid_epoch(cli: Cli, tmp_path: Path) -> None:
         time.sleep(0.005)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    newest = checkpoint.step_of(checkpoint.found(run / "checkpoints")[0])
+    newest = checkpoint.step_of(checkpoint.list_checkpoints(run / "checkpoints")[0])
     if newest > 330:
         pytest.fail("the machine was too fast for this test: raise steps")
     result = cli("resume=outputs/killed", "steps=330")
@@ -203,7 +206,7 @@ def test_what_may_change_changes(cli: Cli, mnist_root: Path) -> None:
     )  # fmt: skip
     assert result.code == 0
     assert [line["step"] for line in metrics(run)] == [3, 4]
-    names = [path.name for path in checkpoint.found(run / "checkpoints")]
+    names = [path.name for path in checkpoint.list_checkpoints(run / "checkpoints")]
     assert names == ["step_00000004.pt", "step_00000003.pt"]
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["data"]["root"] == str(moved)

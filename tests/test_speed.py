@@ -16,9 +16,11 @@ from gan_cli.networks.dcgan import ResizeConvolution
 from gan_cli.networks.resnet import ToImage
 from gan_cli.networks.speed import CHANNELS_LAST, CpuInstanceNorm, is_rowwise, kind_of
 from gan_cli.networks.windows import Convolution, TransposedConvolution, suits
-from gan_cli.settings.build import build_session, load_data
-from gan_cli.training.loop import Move, Turn, Watch, one_step
+from gan_cli.settings.build import build_state, load_data
+from gan_cli.training.finite import FiniteGuard
+from gan_cli.training.loop import one_step
 from gan_cli.training.optimizers import light
+from gan_cli.training.turn import Move, Turn
 from tests.test_config import composed
 from tests.test_cyclegan import folders
 from tests.test_ranks import double
@@ -64,12 +66,12 @@ GAMES = {
 def after_one_step(*overrides: str) -> dict[str, Tensor]:
     """All gradients and weights after one step in float64."""
     config = composed(*overrides)
-    session = build_session(config, load_data(config), CPU)
+    session = build_state(config, load_data(config), CPU)
     session.game.double()
     turns: dict[Any, Turn] = {"d": Turn(session.game, "d"), "g": Turn(session.game, "g")}
     session.batches = map(double, session.batches)  # type: ignore[assignment]
-    move = Move(parts=config["accumulate"], max_grad_norm=config["max_grad_norm"])
-    one_step(session, turns, k=config["k"], move=move, measure=True, watch=Watch(CPU))
+    move = Move(micro_batches=config["accumulate"], max_grad_norm=config["max_grad_norm"])
+    one_step(session, turns, k=config["k"], move=move, log_due=True, guard=FiniteGuard(CPU))
     found = {key: value.detach() for key, value in session.game.named_parameters()}
     for key, p in session.game.named_parameters():
         if p.grad is not None:
@@ -115,9 +117,9 @@ def test_d_judges_at_once_where_each_datum_counts_for_itself(
     overrides: tuple[str, ...], at_once: bool
 ) -> None:
     config = composed(*overrides)
-    game = build_session(config, load_data(config), CPU).game
+    game = build_state(config, load_data(config), CPU).game
     assert isinstance(game, GAN)
-    assert game.judges_at_once is at_once
+    assert game.in_one_pass is at_once
 
 
 def test_generators_translate_at_once_where_each_image_counts_for_itself(
@@ -134,9 +136,9 @@ def test_generators_translate_at_once_where_each_image_counts_for_itself(
             "model=cyclegan", "model.width=4", "data=unpaired_folders", f"data.root='{photos}'",
             "data.image_size=16", "data.load_size=18", "model.discriminator.layers=1", *overrides,
         )  # fmt: skip
-        game = build_session(config, load_data(config), CPU).game
+        game = build_state(config, load_data(config), CPU).game
         assert isinstance(game, CycleGAN)
-        assert game.translates_at_once is at_once
+        assert game.in_one_pass is at_once
 
 
 def test_a_users_own_network_is_not_taken_for_rowwise() -> None:
@@ -304,7 +306,7 @@ def test_layouts_are_chosen_by_device_and_precision(monkeypatch: pytest.MonkeyPa
     config = composed("model=dcgan", "model.width=4", "data.image_size=16", "precision=bf16")
     for kind, is_last in (("cpu", False), ("cpu with AMX", True)):
         monkeypatch.setattr("gan_cli.networks.speed.kind_of", lambda _, kind=kind: kind)
-        game = build_session(config, load_data(config), CPU).game
+        game = build_state(config, load_data(config), CPU).game
         weights = [p for p in game.parameters() if p.dim() == 4 and min(p.shape[:2]) > 1]
         assert weights
         for weight in weights:

@@ -15,7 +15,7 @@ import yaml
 
 from gan_cli.cli.sweep.plan import Plan, count_jobs, finish
 from gan_cli.runs import checkpoint
-from gan_cli.runs.log import MACHINE
+from gan_cli.runs.records import MACHINE
 from tests.conftest import Cli
 from tests.test_resume import assert_same_run
 
@@ -70,7 +70,7 @@ def test_the_same_command_again_skips_and_resumes(cli: Cli) -> None:
     assert cli(*GRID, "name=whole").code == 0
     assert cli(*GRID, "name=s").code == 0
     for job, last in (("noise.dim-2_seed-1", 2), ("noise.dim-3_seed-1", 0)):
-        for path in checkpoint.found(Path("outputs/s", job, "checkpoints")):
+        for path in checkpoint.list_checkpoints(Path("outputs/s", job, "checkpoints")):
             if checkpoint.step_of(path) > last:
                 path.unlink()
     Path("outputs/s/noise.dim-3_seed-1/checkpoints/index.json").unlink()  # killed before the first
@@ -270,7 +270,7 @@ def test_stopping_jobs_in_processes_saves_them(
     monkeypatch.chdir(tmp_path)
     assert [row["state"] for row in table()] == ["stopped", "stopped"]
     for log in logs:  # every step that was logged is saved
-        saved = checkpoint.step_of(checkpoint.found(log.parent / "checkpoints")[0])
+        saved = checkpoint.step_of(checkpoint.list_checkpoints(log.parent / "checkpoints")[0])
         assert saved >= json.loads(log.read_text().splitlines()[-1])["step"]
 
 

@@ -13,11 +13,12 @@ from gan_cli.games.ema import Ema
 from gan_cli.games.gan import GAN
 from gan_cli.losses import NonSaturating
 from gan_cli.noise import Normal
-from gan_cli.settings.build import build_session, load_data, places
+from gan_cli.settings.build import build_state, load_data, places
 from gan_cli.settings.check import check
 from gan_cli.settings.schema import groups
 from gan_cli.spec import Batch, DataSpec
-from gan_cli.training.loop import Move, Player, Turn, play
+from gan_cli.training.finite import Player
+from gan_cli.training.turn import Move, Turn, play
 from tests.conftest import Cli
 from tests.test_config import composed
 from tests.test_resume import SETTINGS, assert_same_run
@@ -63,14 +64,14 @@ def one_move(move: Move) -> tuple[float, Scalars]:
     game = Quadratic()
     optimizer = torch.optim.SGD(game.discriminators.parameters(), lr=0.1)
     batch = Batch(torch.arange(12.0).double().view(12, 1), torch.arange(12))
-    scalars = play(Turn(game, "d"), optimizer, batch=batch, move=move, measure=True)
+    scalars = play(Turn(game, "d"), optimizer, batch=batch, move=move, log_due=True)
     assert game.moves == {"d": 1, "g": 0}
     return next(game.discriminators.parameters()).item(), scalars
 
 
 @pytest.mark.parametrize("parts", [2, 3, 12])
 def test_accumulated_gradients_are_the_whole_batchs(parts: int) -> None:
-    (whole, scalars), (parted, of_parts) = one_move(Move()), one_move(Move(parts=parts))
+    (whole, scalars), (parted, of_parts) = one_move(Move()), one_move(Move(micro_batches=parts))
     assert parted == pytest.approx(whole, rel=1e-12)
     for key, value in scalars.items():
         torch.testing.assert_close(of_parts[key], value)
@@ -139,7 +140,7 @@ def test_all_pairs_train_or_are_refused_with_a_sentence(
         assert refusal.startswith("regularizer")
         assert len(refusal) > 60
         return
-    session = build_session(config, digits, CPU)
+    session = build_state(config, digits, CPU)
     game = session.game
     players: tuple[Player, ...] = ("d", "g")
     turns = {player: Turn(game, player) for player in players}
@@ -152,7 +153,7 @@ def test_all_pairs_train_or_are_refused_with_a_sentence(
             statistics = {key: value.clone() for key, value in opponent.state_dict().items()}
             scalars = play(
                 turns[player], session.optimizers[player], batch=batch,
-                move=Move(), measure=True,
+                move=Move(), log_due=True,
             )  # fmt: skip
             assert all(torch.isfinite(value) for value in scalars.values())
             assert any(not torch.equal(p, old) for p, old in zip(mover, before, strict=True))
@@ -162,12 +163,12 @@ def test_all_pairs_train_or_are_refused_with_a_sentence(
 
 def test_penalties_are_lazy_and_logged_in_between() -> None:
     config = composed("regularizer=r1", "regularizer.r1.interval=3", "data.batch_size=8")
-    session = build_session(config, load_data(config), CPU)
+    session = build_state(config, load_data(config), CPU)
     turn, seen = Turn(session.game, "d"), []
     for _ in range(7):
         scalars = play(
             turn, session.optimizers["d"],
-            batch=next(session.batches), move=Move(), measure=False,
+            batch=next(session.batches), move=Move(), log_due=False,
         )  # fmt: skip
         seen.append(scalars["penalty/r1"].item())
     assert seen[0] == seen[1] == seen[2]
@@ -178,7 +179,7 @@ def test_penalties_are_lazy_and_logged_in_between() -> None:
 def test_a_lazy_penalty_weighs_as_much_as_an_eager_one() -> None:
     still = ["model.discriminator.dropout=0", "model.discriminator.dropout_input=0"]
     config = composed("regularizer=r1", "regularizer.r1.interval=3", "data.batch_size=8", *still)
-    session = build_session(config, load_data(config), CPU)
+    session = build_state(config, load_data(config), CPU)
     game, batch = session.game, next(session.batches)
     position, losses = game.rng.get_state(), []
     for moves in (0, 1, 2, 3):

@@ -152,7 +152,7 @@ def test_gray_stays_gray_between_colour_domains(cli: Cli) -> None:
     [
         (["input=nowhere", "output=out"], "input=nowhere: no such file"),
         (["input=in", "output=in"], "would be overwritten"),
-        (["input=in", "output=out", "direction=left"], "use a2b or b2a"),
+        (["input=in", "output=out", "direction=left"], "use a2b, b2a"),
         (["input=empty", "output=out"], "no files in it"),
         (["input=in", "output=in/odd.jpg"], "is a file"),
         (["input=in"], "output: is missing"),

@@ -57,14 +57,14 @@ def cached(
     written is made each time.
     """
     file = cache_folder() / "metrics" / f"{name}.pt"
-    if (found := read(file, keys)) is not None:
-        return found
+    if (stored := read(file, keys)) is not None:
+        return stored
     made: dict[str, Any] | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(file.with_suffix(".lock")):
-            if (found := read(file, keys)) is not None:  # another process was faster
-                return found
+            if (stored := read(file, keys)) is not None:  # another process was faster
+                return stored
             made = make()
             # torch says "disk full" as a RuntimeError.
             with contextlib.suppress(OSError, RuntimeError), replacing(file) as temporary:
@@ -77,7 +77,7 @@ def cached(
 def read(file: Path, keys: Collection[str]) -> dict[str, Any] | None:
     """A stored result with all its keys; None if there is none that can be used."""
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        stored = torch.load(file, map_location="cpu", weights_only=True)
     except UNREADABLE:
         return None
-    return found if isinstance(found, dict) and set(keys) <= found.keys() else None
+    return stored if isinstance(stored, dict) and set(keys) <= stored.keys() else None

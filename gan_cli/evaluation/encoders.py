@@ -120,7 +120,7 @@ def classifier_of(
 ) -> Classifier:
     """The classifier of a labelled data set, from the cache or trained now and put there.
 
-    Without test data, it learns from four fifths of the training data and is judged on the rest.
+    Without test data, it learns from four fifths of the training data and is tested on the rest.
     """
     if test is None:
         train, test = train.split(max(1, len(train) // HELD_OUT), mixed=True)

@@ -40,8 +40,8 @@ def frechet_error(real: Tensor, fake: Tensor, *, seed: int = 0) -> float:
         return x[torch.randint(len(x), (len(x),), generator=generator)]
 
     times = RESAMPLES if real.shape[1] <= MANY else RESAMPLES_OF_MANY
-    found = [frechet_distance(again(real), again(fake)) for _ in range(times)]
-    return torch.tensor(found, dtype=torch.float64).std().item()
+    distances = [frechet_distance(again(real), again(fake)) for _ in range(times)]
+    return torch.tensor(distances, dtype=torch.float64).std().item()
 
 
 def kernel_distance(
@@ -62,14 +62,14 @@ def kernel_distance(
     """
     generator = torch.Generator().manual_seed(seed)
     size = size or max(2, min(SUBSET_SIZE, len(real) // 2, len(fake) // 2))
-    found = []
+    values = []
     for _ in range(subsets):
         x, y = (f[torch.randperm(len(f), generator=generator)[:size]] for f in (real, fake))
-        found.append(_squared_mmd(x, y))
+        values.append(_squared_mmd(x, y))
     parts = zip(real.chunk(PARTS), fake.chunk(PARTS), strict=False)
     apart = torch.tensor([_squared_mmd(x, y) for x, y in parts if min(len(x), len(y)) > 1])
     error = apart.std().item() / math.sqrt(len(apart)) if len(apart) > 1 else 0.0
-    return sum(found) / len(found), error
+    return sum(values) / len(values), error
 
 
 def _squared_mmd(x: Tensor, y: Tensor) -> float:
@@ -128,7 +128,7 @@ def pairwise_distance(x: Tensor) -> tuple[float, float]:
 def nearest(x: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     """Distance of each x, (m, ...), to the nearest of `among`, (n, ...), and which that is."""
     others = among.flatten(1)
-    found = [torch.cdist(part, others).min(dim=1) for part in x.flatten(1).split(BLOCK)]
-    which = torch.cat([f.indices for f in found])
+    minima = [torch.cdist(part, others).min(dim=1) for part in x.flatten(1).split(BLOCK)]
+    which = torch.cat([part.indices for part in minima])
     # Once more for the pairs alone: through products, cdist is inexact where data nearly coincide.
     return (x.flatten(1) - others[which]).norm(dim=1), which

@@ -42,14 +42,14 @@ def _of_squared_distances(x: Tensor, samples: Tensor, sigmas: tuple[float, ...])
     centres = samples.flatten(1).double()
     lengths = centres.square().sum(dim=1)
     n, dim = centres.shape
-    found: list[list[Tensor]] = [[] for _ in sigmas]
+    of_sigmas: list[list[Tensor]] = [[] for _ in sigmas]
     for block in x.flatten(1).double().split(BLOCK):
         squared = torch.addmm(lengths, block, centres.T, alpha=-2.0)
         squared += block.square().sum(dim=1, keepdim=True)
-        for sigma, parts in zip(sigmas, found, strict=True):
+        for sigma, parts in zip(sigmas, of_sigmas, strict=True):
             normaliser = math.log(n) + dim * math.log(sigma * math.sqrt(2 * math.pi))
             parts.append(torch.logsumexp(squared / (-2 * sigma**2), dim=1) - normaliser)
-    return [torch.cat(parts) for parts in found]
+    return [torch.cat(parts) for parts in of_sigmas]
 
 
 def parzen(

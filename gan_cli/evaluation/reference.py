@@ -1,4 +1,4 @@
-"""Real data to hold generated ones against, and what encoders see in them."""
+"""Real data to compare generated ones with, and their features."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class RealData:
                 return {"features": encoder(self.sample(n, of_test=of_test)[0])}
 
             name = identity(encoder.key, dataset, n)
-            found = cached(f"features-{name}", make, keys=("features",))
-            self._encoded[key] = found["features"]
+            stored = cached(f"features-{name}", make, keys=("features",))
+            self._encoded[key] = stored["features"]
         return self._encoded[key]
 
 
@@ -77,7 +77,7 @@ def unit(dataset: Dataset, places: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def at_hand(dataset: AnyDataset, n: int, progress: Progress) -> FiniteDataset:
-    """Data that can be chosen from: those given, or of shards the first n images, which it notes.
+    """Data that can be indexed: the same, or of shards the first n images, with a note on it.
 
     Raises:
         UserError: the shards have no usable image.
@@ -108,7 +108,7 @@ class Reference:
             dataset: its training data.
             device: where encoders run.
             inception: its weights, see `encoders.Inception`; None: not to be used.
-            progress: told how far it is.
+            progress: called with how far it is.
         """
         self.config, self.dataset, self.device = config, dataset, device
         self.inception_weights, self.progress = inception, progress
@@ -116,9 +116,9 @@ class Reference:
     @cached_property
     def test(self) -> FiniteDataset | None:
         """Data that training never sees; None: there are none."""
-        found = load_test_data(self.config, progress=self.progress)
-        assert not isinstance(found, ShardDataset), "shards are for training alone"
-        return found
+        test = load_test_data(self.config, progress=self.progress)
+        assert not isinstance(test, ShardDataset), "shards are for training alone"
+        return test
 
     @property
     def test_is_held_out(self) -> bool:
@@ -155,9 +155,9 @@ class Reference:
         """What `data.validation` holds out; None: nothing."""
         if not self.config["data"]["validation"]:
             return None
-        found = load_data(self.config, part="validation", progress=self.progress)
-        assert isinstance(found, Dataset)
-        return found
+        held_out = load_data(self.config, part="validation", progress=self.progress)
+        assert isinstance(held_out, Dataset)
+        return held_out
 
     @cached_property
     def inception(self) -> Inception:

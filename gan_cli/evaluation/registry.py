@@ -11,25 +11,25 @@ from typing import Any
 import torch
 
 from gan_cli.data.base import AnyDataset, Progress
-from gan_cli.errors import UserError, list_problems, nearest
+from gan_cli.errors import Problem, UserError, choice_problems
+from gan_cli.evaluation.label_measures import (
+    measure_discriminator_features,
+    measure_label_agreement,
+    measure_nn_error,
+)
 from gan_cli.evaluation.measures import (
     classifier,
     frechet,
     inception,
     kernel,
-    measure_cycle,
-    measure_discriminator_features,
     measure_diversity,
-    measure_label_agreement,
     measure_nearest,
-    measure_nn_error,
     measure_parzen,
     measure_theory,
-    measure_translation,
     prdc,
 )
 from gan_cli.evaluation.reference import Reference, at_hand
-from gan_cli.evaluation.subject import Found, Subject
+from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.suited import (
     Unsuited,
     first_of,
@@ -46,6 +46,7 @@ from gan_cli.evaluation.suited import (
     too_few,
     too_few_for_fid,
 )
+from gan_cli.evaluation.translation_measures import measure_cycle, measure_translation
 from gan_cli.games.base import Game
 from gan_cli.settings.build import Node
 
@@ -62,7 +63,7 @@ class Metric:
         prepare: gets what it needs beside the model.
     """
 
-    measure: Callable[[Subject], Found]
+    measure: Callable[[Subject], Results]
     unsuited: Unsuited
     says: str
     costly: bool = False
@@ -194,17 +195,14 @@ def choose(
             for name, metric in METRICS.items()
             if not (training and metric.costly) and metric.unsuited(subject) is None
         ]
-    problems = []
     names = [names] if isinstance(names, str) else names
+    problems: list[Problem] = []
     for name in names:
-        if name not in METRICS:
-            match = nearest(str(name), METRICS)
-            hint = f". Did you mean {match}?" if match else ""
-            problems.append(f"{key}={name}: use {', '.join(METRICS)}{hint}")
-        elif reason := METRICS[name].unsuited(subject):
-            problems.append(f"{key}={name}: {reason}")
+        problems += choice_problems(key, name, list(METRICS))
+        if name in METRICS and (reason := METRICS[name].unsuited(subject)):
+            problems.append(Problem(key, name, reason))
     if problems:
-        raise UserError(list_problems(problems))
+        raise UserError(problems)
     return list(dict.fromkeys(names))
 
 
@@ -214,12 +212,12 @@ class Evaluation:
     def __init__(self, reference: Reference, names: Sequence[str], *, n: int) -> None:
         self.reference, self.names, self.n = reference, names, n
 
-    def measure(self, game: Game[Any]) -> Found:
-        """Measure all of them, of the game as it stands."""
+    def measure(self, game: Game[Any]) -> Results:
+        """Measure all of them, of the game as it is now."""
         with undisturbed(self.reference.device):
-            found = measure(Subject(game, self.reference, n=self.n, seed=0), self.names)
-        found.scalars["eval/samples"] = float(self.n)
-        return found
+            results = measure(Subject(game, self.reference, n=self.n, seed=0), self.names)
+        results.scalars["eval/samples"] = float(self.n)
+        return results
 
 
 def undisturbed(device: torch.device) -> AbstractContextManager[None]:
@@ -255,13 +253,14 @@ def evaluation_of(
     return Evaluation(reference, names, n=config["eval_samples"])
 
 
-def measure(subject: Subject, names: Sequence[str]) -> Found:
+def measure(subject: Subject, names: Sequence[str]) -> Results:
     """Measure all metrics named."""
-    found = Found()
+    results = Results()
     for name in names:
         one = METRICS[name].measure(subject)
-        found.scalars |= one.scalars
-        found.pictures |= one.pictures
+        results.scalars |= one.scalars
+        results.pictures |= one.pictures
     # A KL divergence may be infinite, which ends no training and fits into no JSON.
-    found.scalars = {key: value for key, value in found.scalars.items() if math.isfinite(value)}
-    return found
+    finite = {key: value for key, value in results.scalars.items() if math.isfinite(value)}
+    results.scalars = finite
+    return results

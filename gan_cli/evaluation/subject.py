@@ -12,13 +12,13 @@ from torch import Tensor
 from gan_cli.evaluation.encoders import Encoder
 from gan_cli.evaluation.reference import RealData, Reference
 from gan_cli.games.base import Game
-from gan_cli.games.cyclegan import CycleGAN
-from gan_cli.games.gan import GAN
+from gan_cli.games.from_noise import FromNoise
+from gan_cli.games.translating import Translating
 from gan_cli.pictures import Picture
 
 
 @dataclass
-class Found:
+class Results:
     """What an evaluation gives: numbers by log key, and pictures by name."""
 
     scalars: dict[str, float] = field(default_factory=dict)
@@ -34,22 +34,22 @@ class Subject:
         Args:
             game: what is evaluated, with averaged weights if it keeps them.
             reference: its data.
-            n: samples, and real data to hold them against (fewer where there are fewer).
+            n: samples, and real data to compare them with (fewer where there are fewer).
             seed: of the samples.
         """
         self.game, self.reference, self.n, self.seed = game, reference, n, seed
         self._encoded: dict[str, Tensor] = {}
 
     @property
-    def gan(self) -> GAN:
+    def sampler(self) -> FromNoise:
         """The game, if it makes data from noise."""
-        assert isinstance(self.game, GAN)
+        assert isinstance(self.game, FromNoise)
         return self.game
 
     @property
-    def cyclegan(self) -> CycleGAN:
+    def translator(self) -> Translating:
         """The game, if it translates."""
-        assert isinstance(self.game, CycleGAN)
+        assert isinstance(self.game, Translating)
         return self.game
 
     @property
@@ -62,13 +62,13 @@ class Subject:
 
         A conditional model draws all classes in turn, as `gan-sample` does.
         """
-        gan = self.gan
-        z = gan.draw_noise(start + n, seed=self.seed)[start:]
+        game = self.sampler
+        z = game.draw_noise(start + n, seed=self.seed)[start:]
         labels = None
-        if gan.conditional:
-            labels = torch.arange(start, start + n) % gan.spec.classes
-        x = gan.map_noise(z, None if labels is None else labels.to(z.device)).float().cpu()
-        return gan.spec.to_unit(x) if gan.spec.is_image else x, labels
+        if game.conditional:
+            labels = torch.arange(start, start + n) % game.spec.classes
+        x = game.map_noise(z, None if labels is None else labels.to(z.device)).float().cpu()
+        return game.spec.to_unit(x) if game.spec.is_image else x, labels
 
     @cached_property
     def samples(self) -> tuple[Tensor, Tensor | None]:

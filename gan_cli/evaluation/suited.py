@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from gan_cli.data.base import PairDataset
 from gan_cli.evaluation.encoders import INCEPTION_FEATURES, INCEPTION_SIDE, inception_problem
-from gan_cli.evaluation.measures import convolutional_layers
 from gan_cli.evaluation.subject import Subject
-from gan_cli.games.cyclegan import CycleGAN
-from gan_cli.games.gan import GAN
+from gan_cli.games.from_noise import FromNoise
+from gan_cli.games.translating import Translating
+from gan_cli.networks.abilities import HasFeatureLayers
 from gan_cli.theory import measure as theory
 
 FEWEST = 100  # samples or real data below which a distance of distributions says nothing
@@ -21,24 +21,28 @@ def first_of(*reasons: Unsuited) -> Unsuited:
     """The first reason that holds."""
 
     def unsuited(subject: Subject) -> str | None:
-        return next((found for reason in reasons if (found := reason(subject))), None)
+        return next((text for reason in reasons if (text := reason(subject))), None)
 
     return unsuited
 
 
 def not_from_noise(subject: Subject) -> str | None:
     """For models that draw samples."""
-    return None if isinstance(subject.game, GAN) else "the model translates; use cycle, translation"
+    if isinstance(subject.game, FromNoise):
+        return None
+    return "the model draws no samples from noise; use cycle, translation"
 
 
 def not_translating(subject: Subject) -> str | None:
-    """For CycleGANs."""
-    return None if isinstance(subject.game, CycleGAN) else "only for model=cyclegan"
+    """For models that translate."""
+    return None if isinstance(subject.game, Translating) else "only for models that translate"
 
 
 def not_images(subject: Subject) -> str | None:
     """For images."""
-    return None if subject.gan.spec.is_image else "only for images; points have theory, diversity"
+    return (
+        None if subject.sampler.spec.is_image else "only for images; points have theory, diversity"
+    )
 
 
 def no_test_data(subject: Subject) -> str | None:
@@ -53,18 +57,18 @@ def no_test_data(subject: Subject) -> str | None:
 
 def no_labels(subject: Subject) -> str | None:
     """For data in classes."""
-    if subject.gan.spec.classes > 1:
+    if subject.sampler.spec.classes > 1:
         return None
     return "the data have no classes to tell apart; for colour photos use fid, kid"
 
 
 def not_conditional(subject: Subject) -> str | None:
     """For conditional models."""
-    return None if subject.gan.conditional else "only for model=cgan, which is asked for labels"
+    return None if subject.sampler.conditional else "only for models that are asked for labels"
 
 
 def too_few(subject: Subject) -> str | None:
-    """For more than a handful of data."""
+    """For at least FEWEST data."""
     have = min(subject.n, len(subject.reference.dataset))
     if have >= FEWEST:
         return None
@@ -82,14 +86,15 @@ def no_density(subject: Subject) -> str | None:
 
 def no_convolutions(subject: Subject) -> str | None:
     """For D's with convolutional layers."""
-    if convolutional_layers(subject.gan.discriminator) and not subject.gan.conditional:
+    has_layers = isinstance(subject.sampler.discriminator, HasFeatureLayers)
+    if has_layers and not subject.sampler.conditional:
         return None
-    return "only for model=dcgan, whose D has convolutional layers and sees no labels"
+    return "only for models whose D has convolutional layers and sees no labels"
 
 
 def not_for_inception(subject: Subject) -> str | None:
     """For colour photos, where Inception can be had."""
-    channels, *sides = subject.gan.spec.shape
+    channels, *sides = subject.sampler.spec.shape
     instead = "use frechet_classifier, kernel_classifier, prdc_classifier"
     if channels != 3:
         return f"Inception knows colour photos, not {channels}-channel images; {instead}"

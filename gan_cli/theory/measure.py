@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from gan_cli.games.base import evaluating
-from gan_cli.games.gan import GAN
+from gan_cli.games.from_noise import FromNoise
 from gan_cli.seeding import generator_for
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.theory.divergence import Cells, jsd, kl, smoothed
@@ -44,18 +44,18 @@ class Theory:
     samples: Tensor
 
 
-def measurable(game: object, dataset: object) -> tuple[GAN, GaussianMixture] | None:
+def measurable(game: object, dataset: object) -> tuple[FromNoise, GaussianMixture] | None:
     """The game and p_data, if p_g can be held against it: known, in 1 or 2 dimensions."""
     density = getattr(dataset, "density", None)
     known = isinstance(density, GaussianMixture) and density.means.shape[1] <= 2
-    if not known or not isinstance(game, GAN) or game.conditional:
+    if not known or not isinstance(game, FromNoise) or game.conditional:
         return None
     assert density is not None
     return game, density
 
 
 def measure(
-    game: GAN,
+    game: FromNoise,
     density: GaussianMixture,
     *,
     samples: int = SAMPLES,
@@ -102,10 +102,10 @@ def measure(
 
 
 def against_best(
-    discriminator: nn.Module, game: GAN, points: Tensor, best: Tensor, *, name: str
+    discriminator: nn.Module, game: FromNoise, points: Tensor, best: Tensor, *, name: str
 ) -> dict[str, float]:
     """V of a D, and its mean distance from D*, over points of which the first half are real."""
-    logits = judge(discriminator, points.to(game.fixed_noise.device)).double()
+    logits = logits_of(discriminator, points.to(game.fixed_noise.device)).double()
     real, fake = logits.chunk(2)
     return {
         f"value/measured{name}": (logsigmoid(real).mean() + logsigmoid(-fake).mean()).item(),
@@ -113,13 +113,13 @@ def against_best(
     }
 
 
-def judge(discriminator: nn.Module, x: Tensor) -> Tensor:
+def logits_of(discriminator: nn.Module, x: Tensor) -> Tensor:
     """A D's logits (n,) on the CPU, with dropout off."""
     with evaluating(discriminator):
         return torch.cat([discriminator(part, None).float() for part in x.split(CHUNK)]).cpu()
 
 
-def refit_discriminator(game: GAN, density: GaussianMixture, *, seed: int = 0) -> nn.Module:
+def refit_discriminator(game: FromNoise, density: GaussianMixture, *, seed: int = 0) -> nn.Module:
     """A copy of D, trained on the frozen G until it is near its best; D itself stays as it is."""
     device = game.fixed_noise.device
     n = REFIT_STEPS * REFIT_BATCH // 4  # each point is seen four times

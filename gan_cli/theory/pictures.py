@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_cli.games.gan import GAN
+from gan_cli.games.from_noise import FromNoise
 from gan_cli.pictures import Picture, new_figure, to_picture
 from gan_cli.seeding import generator_for
 from gan_cli.system.files import replacing
 from gan_cli.theory.density import GaussianMixture
-from gan_cli.theory.measure import Theory, judge
+from gan_cli.theory.measure import Theory, logits_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,45 +26,45 @@ MOST_FRAMES, FRAME_MS, LAST_FRAME_MS = 120, 120, 2000
 ANIMATION = "training.gif"
 
 
-def draw_theory(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
+def draw_theory(theory: Theory, game: FromNoise, density: GaussianMixture) -> Picture:
     """Figure 1 for points on the line; for the plane, samples over p_data with D's contours."""
     draw = _figure_1 if density.means.shape[1] == 1 else _plane
-    return draw(found, game, density)
+    return draw(theory, game, density)
 
 
-def _figure_1(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
+def _figure_1(theory: Theory, game: FromNoise, density: GaussianMixture) -> Picture:
     """Densities above, D and D* over them (right axis), and below the map z -> x = G(z)."""
     figure = new_figure(7, 6)
     above, below = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.05}
     )
-    x = found.cells.centres
-    edges, area = found.cells.edges[0].numpy(), found.cells.area
+    x = theory.cells.centres
+    edges, area = theory.cells.edges[0].numpy(), theory.cells.area
     above.plot(x, density.log_prob(x).exp(), "k:", label="p_data")
-    above.stairs(found.p_g[:-1].numpy() / area, edges, color="tab:green", label="p_g")
+    above.stairs(theory.p_g[:-1].numpy() / area, edges, color="tab:green", label="p_g")
     above.set_ylabel("density")
     above.set_ylim(bottom=0)
     right = above.twinx()
     right.set_ylim(0, 1)
     right.set_ylabel("D(x)")
-    mass = found.p_data + found.p_g
+    mass = theory.p_data + theory.p_g
     held = mass[:-1] > 1e-6
-    best = torch.where(held, found.p_data[:-1] / mass[:-1], torch.nan)
+    best = torch.where(held, theory.p_data[:-1] / mass[:-1], torch.nan)
     right.plot(x, best, color="tab:orange", linewidth=1, label="D*")
     if game.loss.log_odds:
-        logits = judge(game.discriminator, x.float().to(game.fixed_noise.device))
+        logits = logits_of(game.discriminator, x.float().to(game.fixed_noise.device))
         right.plot(x, torch.sigmoid(logits), "b--", label="D")
     right.axhline(0.5, color="gray", linewidth=0.5)
     handles, labels = above.get_legend_handles_labels()
     more, names = right.get_legend_handles_labels()
     above.legend([*handles, *more], [*labels, *names], loc="upper right", framealpha=0.6)
     _arrows(below, game, edges)
-    jsd, floor = found.scalars["divergence/jsd"], found.scalars["divergence/jsd_floor"]
+    jsd, floor = theory.scalars["divergence/jsd"], theory.scalars["divergence/jsd_floor"]
     above.set_title(f"JSD {jsd:.4f} nats (of as many real draws: {floor:.4f})", fontsize=10)
     return to_picture(figure)
 
 
-def _arrows(axes: Axes, game: GAN, edges: np.ndarray) -> None:
+def _arrows(axes: Axes, game: FromNoise, edges: np.ndarray) -> None:
     """Lines from z, spread over its prior, to G(z); of more dimensions, z has no place to stand."""
     low, high = float(edges[0]), float(edges[-1])
     z = game.noise.sample(ARROWS * 50, generator=generator_for(0, "arrows"))
@@ -84,16 +84,16 @@ def _arrows(axes: Axes, game: GAN, edges: np.ndarray) -> None:
     axes.set_xlabel("x = G(z)")
 
 
-def _plane(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
+def _plane(theory: Theory, game: FromNoise, density: GaussianMixture) -> Picture:
     """Samples over p_data's contours, with the line D = 1/2 and D's value as shade."""
     figure = new_figure(6, 6)
     axes = figure.subplots()
-    columns, rows = (edges.numpy() for edges in found.cells.edges)
+    columns, rows = (edges.numpy() for edges in theory.cells.edges)
     side = 160
     xs, ys = (np.linspace(e[0], e[-1], side) for e in (columns, rows))
     points = torch.cartesian_prod(torch.from_numpy(xs), torch.from_numpy(ys))
     if game.loss.log_odds:
-        logits = judge(game.discriminator, points.float().to(game.fixed_noise.device))
+        logits = logits_of(game.discriminator, points.float().to(game.fixed_noise.device))
         shade = torch.sigmoid(logits).view(side, side).T
         image: Any = axes.contourf(
             xs, ys, shade, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.5
@@ -101,13 +101,13 @@ def _plane(found: Theory, game: GAN, density: GaussianMixture) -> Picture:
         figure.colorbar(image, label="D(x)", shrink=0.8)
         axes.contour(xs, ys, shade, levels=[0.5], colors="k", linewidths=0.5)
     _contours(axes, density, xs, ys, points)
-    x = found.samples[:POINTS]
+    x = theory.samples[:POINTS]
     axes.scatter(x[:, 0], x[:, 1], s=2, color="tab:green", label="samples")
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
     axes.set_aspect("equal")
-    covered, total = found.scalars["modes/covered"], found.scalars["modes/total"]
-    good = found.scalars["modes/high_quality"]
+    covered, total = theory.scalars["modes/covered"], theory.scalars["modes/total"]
+    good = theory.scalars["modes/high_quality"]
     axes.set_title(
         f"{covered:.0f} of {total:.0f} modes, {good:.0%} of samples near one", fontsize=10
     )
