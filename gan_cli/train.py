@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,7 @@ from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.device import resolve_device
 from gan_cli.system.files import remove_leftovers
+from gan_cli.system.precision import autocast, set_up_torch
 from gan_cli.system.ranks import (
     Ranks,
     from_environment,
@@ -342,7 +341,7 @@ def run(config: Config, given: list[str]) -> int:
                     Terminal().say(report.nothing_left(start))
                 return 0
             device = resolve_device(start.config["device"], local=ranks.local)
-            set_up_torch(start.config, device)
+            set_up(start.config, device)
             dataset = load_in_turn(start.config, ranks)
             start.messages += dataset.notes
             session = build_session(start.config, dataset, device, ranks=ranks)
@@ -573,33 +572,23 @@ def train_session(
             evaluate=config["eval_every"],
         ),
         move=Move(
-            autocast=autocast(config, session.device),
+            autocast=autocast(session.device, precision=config["precision"]),
             parts=config["accumulate"],
             max_grad_norm=config["max_grad_norm"],
         ),
     )
 
 
-def set_up_torch(config: Config, device: torch.device) -> None:
-    """Threads, precision and determinism, as configured; the thread count is made part of it."""
+def set_up(config: Config, device: torch.device) -> None:
+    """Set PyTorch up as configured; a thread count that is not given becomes part of the run."""
     if config["threads"] is None:
         config["threads"] = environment.default_threads()
-    torch.set_num_threads(config["threads"])
-    tf32 = config["precision"] == "tf32"
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = tf32
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        if config["deterministic"]:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(config["deterministic"])
-
-
-def autocast(config: Config, device: torch.device) -> AbstractContextManager[Any]:
-    """The forward pass's precision."""
-    if config["precision"] == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+    set_up_torch(
+        device,
+        threads=config["threads"],
+        precision=config["precision"],
+        deterministic=config["deterministic"],
+    )
 
 
 def memory_message(config: Config) -> str:
