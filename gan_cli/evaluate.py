@@ -20,7 +20,7 @@ from gan_cli.pictures import write_png
 from gan_cli.runs import directory as rundir
 from gan_cli.runs.log import LoadingBar, line_at, merge_line, number, write_events
 from gan_cli.settings.build import load_data
-from gan_cli.settings.check import metrics_problems
+from gan_cli.settings.values import metrics_problems
 from gan_cli.system.device import device_problems, resolve_device
 from gan_cli.system.files import replacing
 from gan_cli.system.terminal import Terminal

@@ -18,7 +18,8 @@ from gan_cli.games.gan import GAN
 from gan_cli.networks.resnet import MULTIPLE, SMALLEST
 from gan_cli.runs import directory as rundir
 from gan_cli.runs.resume import typed
-from gan_cli.settings.build import build_game, vet_targets
+from gan_cli.settings.build import build_game
+from gan_cli.settings.targets import vet_targets
 from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device
 from gan_cli.system.terminal import Terminal

@@ -29,8 +29,9 @@ from gan_cli.runs.log import (
     without_machine,
 )
 from gan_cli.runs.resume import Config, Start
-from gan_cli.settings.build import build_session, foreign_targets, load_data
+from gan_cli.settings.build import build_session, load_data
 from gan_cli.settings.check import check
+from gan_cli.settings.targets import foreign_targets
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.device import resolve_device
@@ -381,7 +382,9 @@ def plan(config: Config, given: list[str], ranks: Ranks, stack: ExitStack) -> St
     else:
         start = resume.plan(config, given, stack.enter_context)
     trusted = start.from_user or start.config["trust_checkpoint"]
-    start.messages += check(start.config, trusted=trusted, given=given, world=ranks.world)
+    start.messages += check(
+        start.config, trusted=trusted, from_command_line=given, world=ranks.world
+    )
     return start
 
 

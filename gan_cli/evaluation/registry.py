@@ -47,7 +47,7 @@ from gan_cli.evaluation.suited import (
     too_few_for_fid,
 )
 from gan_cli.games.base import Game
-from gan_cli.settings.build import Node
+from gan_cli.settings.targets import Node
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, interpolate, one_hot
 from torch.nn.utils.parametrizations import spectral_norm as divide_by_spectral_norm
+from typing_extensions import override
 
-from gan_cli.errors import require
+from gan_cli.errors import Problem, Rule, SettingsError, require
 from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
 from gan_cli.networks.windows import Convolution, TransposedConvolution
 from gan_cli.spec import DataSpec
@@ -37,22 +38,24 @@ def halvings(shape: tuple[int, ...]) -> int:
     """How often an image (C, H, W) is halved until its shorter side has 4 to 7 pixels.
 
     Raises:
-        ValueError: not an image, or a side cannot be halved so often; names sizes that can.
+        SettingsError: not an image, or a side cannot be halved so often; names sizes that can.
     """
     if len(shape) != 3:
-        raise ValueError("data: are points, but these networks are for images. Use model=vanilla")
+        advice = "are points, but these networks are for images. Use model=vanilla"
+        raise SettingsError([Problem.about("data", advice, is_full=True)])
     _, height, width = shape
     count = 0
     while min(height, width) >> count > LARGEST:
         count += 1
     divides = height % 2**count == 0 and width % 2**count == 0
     if not (count and divides and min(height, width) >> count >= SMALLEST):
-        given = f"[{height},{width}]" if height != width else str(height)
-        near = ", ".join(nearest_sizes(height, width))
-        raise ValueError(
-            f"data.image_size={given}: must halve evenly, once or more, until the shorter side has "
-            f"{SMALLEST} to {LARGEST} pixels. The nearest that work: {near}"
+        size = [height, width] if height != width else height
+        advice = (
+            "must halve evenly, once or more, until the shorter side has "
+            f"{SMALLEST} to {LARGEST} pixels. The nearest that work: "
+            f"{', '.join(nearest_sizes(height, width))}"
         )
+        raise SettingsError([Problem("data.image_size", size, advice, is_full=True)])
     return count
 
 
@@ -144,6 +147,7 @@ class ResizeConvolution(nn.Module):
         row = torch.tensor([[0.0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])
         self.register_buffer("spread", torch.kron(row, row), persistent=False)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, H, W) -> (n, outputs, 2H, 2W)."""
         convolution = self.convolution
@@ -155,26 +159,27 @@ class ResizeConvolution(nn.Module):
         return conv_transpose2d(x, weight.transpose(0, 1), convolution.bias, stride=2, padding=1)
 
 
-def layer_rules(width: int, kernel_size: int, hidden: int | None) -> list[tuple[bool, str]]:
-    """What both networks demand of their numbers."""
+def layer_rules(width: int, kernel_size: int, hidden: int | None) -> list[Rule]:
+    """What the numbers of both networks must be."""
     return [
-        (width >= 1, f"width={width}: must be at least 1"),
-        (kernel_size in (4, 5), f"kernel_size={kernel_size}: 4, or 5 as in the authors' code"),
-        (hidden is None or hidden >= 2, f"hidden={hidden}: must be at least 2, or null for none"),
+        (width >= 1, "width", width, "must be at least 1"),
+        (kernel_size in (4, 5), "kernel_size", kernel_size, "4, or 5 as in the authors' code"),
+        (hidden is None or hidden >= 2, "hidden", hidden, "must be at least 2, or null for none"),
     ]
 
 
 def require_labels(labels: str, spec: DataSpec) -> None:
-    """Refuse to condition on labels that the data do not have.
+    """Check that the data have the labels that a network is conditioned on.
 
     Raises:
-        ValueError: with what would work.
+        SettingsError: they have none.
     """
     if labels != "none" and not spec.classes:
-        raise ValueError(
-            "data: have no labels to condition on. Use data with classes (data=image_folder: one "
+        advice = (
+            "have no labels to condition on. Use data with classes (data=image_folder: one "
             "sub-folder for each; data=celeba: data.attribute), or model=dcgan or vanilla"
         )
+        raise SettingsError([Problem.about("data", advice, is_full=True)])
 
 
 class Labels(nn.Module):
@@ -184,10 +189,12 @@ class Labels(nn.Module):
         super().__init__()
         self.classes = classes
 
+    @override
     def extra_repr(self) -> str:
         """How many numbers or planes are joined."""
         return f"{self.classes}"
 
+    @override
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """(n, c) or (n, c, h, w) -> c + classes."""
         code = one_hot(labels, self.classes).to(x.dtype)
@@ -206,6 +213,7 @@ class Layer(nn.Module):
         self.labels = Labels(classes) if classes else None
         self.linear, self.norm, self.activation = linear, norm, activation
 
+    @override
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """(n, ...) -> (n, ...)."""
         if self.labels is not None:
@@ -237,7 +245,9 @@ class Generator(nn.Module):
             *layer_rules(width, kernel_size, hidden),
             (
                 kernel_size == 4 or upsampling == "transposed",
-                f"kernel_size={kernel_size}: upsampling={upsampling} has 3x3 convolutions; leave "
+                "kernel_size",
+                kernel_size,
+                f"upsampling={upsampling} has 3x3 convolutions; leave "
                 "it at 4, or use upsampling=transposed",
             ),
         )
@@ -298,6 +308,7 @@ class Generator(nn.Module):
         if spectral_norm:
             bound_weights(self)
 
+    @override
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) -> (n, C, H, W), in the data's range."""
         x: Tensor = z
@@ -372,6 +383,7 @@ class Discriminator(nn.Module):
         if spectral_norm:
             bound_weights(self)
 
+    @override
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, C, H, W) -> logits (n,)."""
         for layer in self.images:

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, pixel_shuffle
+from typing_extensions import override
 
-from gan_cli.errors import require
+from gan_cli.errors import Problem, require
 from gan_cli.networks.dcgan import MOST_WIDTHS, bound_weights, initialise
 from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
 from gan_cli.spec import DataSpec
@@ -46,6 +47,7 @@ class Residual(nn.Module):
             normalisation(norm, channels),
         )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) -> the same."""
         y: Tensor = x + self.layers(x)
@@ -62,6 +64,7 @@ class ToImage(nn.Conv2d):
 
     blocked = False
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> (n, C', H - k + 1, W - k + 1)."""
         if not self.blocked:
@@ -86,18 +89,22 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         height, breadth = source.shape[1:]
+        advice = (
+            f"must be multiples of {MULTIPLE}, at least {SMALLEST}. The nearest that work: "
+            f"[{nearest_multiple(height)},{nearest_multiple(breadth)}]"
+        )
         require(
-            (width >= 1, f"width={width}: must be at least 1"),
+            (width >= 1, "width", width, "must be at least 1"),
             (
                 blocks == "auto" or 0 <= blocks <= MOST_BLOCKS,
-                f"blocks={blocks}: must lie between 0 and {MOST_BLOCKS}, or be auto "
+                "blocks",
+                blocks,
+                f"must lie between 0 and {MOST_BLOCKS}, or be auto "
                 f"(6 below {LARGE} pixels, else 9)",
             ),
             (
                 all(side % MULTIPLE == 0 and side >= SMALLEST for side in (height, breadth)),
-                f"data.image_size=[{height},{breadth}]: must be multiples of {MULTIPLE}, at least "
-                f"{SMALLEST}. The nearest that work: "
-                f"[{nearest_multiple(height)},{nearest_multiple(breadth)}]",
+                Problem("data.image_size", [height, breadth], advice, is_full=True),
             ),
         )
         count = (9 if max(height, breadth) >= LARGE else 6) if blocks == "auto" else blocks
@@ -131,6 +138,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
         initialise(self)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) in the source's range -> (n, C', H, W) in the target's; sides: 4, 8, ..."""
         y: Tensor = self.layers(x)
@@ -156,15 +164,18 @@ class Discriminator(nn.Module):
         channels, height, breadth = spec.shape
         smallest = smallest_side(min(layers, MOST_LAYERS))
         require(
-            (width >= 1, f"width={width}: must be at least 1"),
+            (width >= 1, "width", width, "must be at least 1"),
             (
                 0 <= layers <= MOST_LAYERS,
-                f"layers={layers}: must lie between 0 (single pixels) and {MOST_LAYERS}; "
-                "3 is the paper's",
+                "layers",
+                layers,
+                f"must lie between 0 (single pixels) and {MOST_LAYERS}; 3 is the paper's",
             ),
             (
                 min(height, breadth) >= smallest,
-                f"layers={layers}: needs images of {smallest} pixels or more, but they are "
+                "layers",
+                layers,
+                f"needs images of {smallest} pixels or more, but they are "
                 f"{height}x{breadth}. Use fewer layers",
             ),
         )
@@ -193,6 +204,7 @@ class Discriminator(nn.Module):
         if spectral_norm:
             bound_weights(self)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> logits (n, 1, h, w), one for each patch."""
         logits: Tensor = self.layers(x)

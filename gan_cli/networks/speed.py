@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.parametrize import is_parametrized
+from typing_extensions import override
 
 from gan_cli.networks import dcgan, resnet
 from gan_cli.networks.windows import Convolution, TransposedConvolution
@@ -31,6 +32,7 @@ class CpuDropout(nn.Module):
         self.threshold = dropped - STEPS // 2  # 16 bits read as a signed number
         self.scale = STEPS / (STEPS - dropped)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """Any shape; the identity in evaluation mode."""
         if not self.training:
@@ -41,6 +43,7 @@ class CpuDropout(nn.Module):
         kept = torch.ge(drawn, self.threshold, out=torch.empty(x.shape, dtype=x.dtype))
         return x * kept.mul_(self.scale)
 
+    @override
     def extra_repr(self) -> str:
         """As nn.Dropout shows itself."""
         return f"p={self.p}"
@@ -58,6 +61,7 @@ class CpuInstanceNorm(nn.Module):
         super().__init__()
         self.eps = eps
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> each channel of each image with mean 0 and variance 1."""
         if len(x) == 1:
@@ -70,6 +74,7 @@ class CpuInstanceNorm(nn.Module):
         """(1, C, H, W) -> the same, normalised."""
         return batch_norm(image, None, None, training=True, eps=self.eps)
 
+    @override
     def extra_repr(self) -> str:
         """As nn.InstanceNorm2d shows itself."""
         return f"eps={self.eps}"

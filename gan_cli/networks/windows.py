@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
+from typing_extensions import override
 
 #: Windows on a map up to which the product is faster (measured on a CPU with AMX).
 MOST_WINDOWS = 16
@@ -21,6 +22,7 @@ class Windows(torch.autograd.Function):
     """(n, H, W, C) -> (n h w, k k C): the windows of a map. Its adjoint is `Overlay`."""
 
     @staticmethod
+    @override
     def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
         """Cut out each window."""
         ctx.settings = x.shape, kernel, stride, padding
@@ -35,6 +37,7 @@ class Windows(torch.autograd.Function):
         return windows.reshape(n * rows * columns, -1)
 
     @staticmethod
+    @override
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         """Add up what each pixel was used for."""
         (gradient,) = gradients
@@ -45,6 +48,7 @@ class Overlay(torch.autograd.Function):
     """(n h w, k k C) -> (n, H, W, C): lay windows on a map; where several lie, they are added."""
 
     @staticmethod
+    @override
     def forward(
         ctx: Any, x: Tensor, shape: torch.Size, kernel: int, stride: int, padding: int
     ) -> Tensor:
@@ -65,6 +69,7 @@ class Overlay(torch.autograd.Function):
         return laid.to(x.dtype)
 
     @staticmethod
+    @override
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         """Cut the windows out again."""
         (gradient,) = gradients
@@ -97,6 +102,7 @@ class Convolution(nn.Conv2d):
 
     as_product = False
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> (n, C', h, w)."""
         kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
@@ -113,6 +119,7 @@ class TransposedConvolution(nn.ConvTranspose2d):
 
     as_product = False
 
+    @override
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(n, C, h, w) -> (n, C', H, W)."""
         n, _, h, w = x.shape
