@@ -13,8 +13,8 @@ from torch.nn.functional import one_hot
 from typing_extensions import override
 
 from gan_cli.errors import require
-from gan_cli.networks.dcgan import require_labels
 from gan_cli.networks.lasting import give_keys, let_last
+from gan_cli.networks.layers import require_labels
 from gan_cli.networks.mlp import Activation, hidden_layers, initialise, output_activation
 from gan_cli.spec import DataSpec
 

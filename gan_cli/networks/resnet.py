@@ -15,7 +15,7 @@ from torch.nn.functional import conv2d, pad, pixel_shuffle
 from typing_extensions import override
 
 from gan_cli.errors import Problem, require
-from gan_cli.networks.dcgan import MOST_WIDTHS, bound_weights, initialise
+from gan_cli.networks.layers import MOST_WIDTHS, bound_weights, initialise, normalisation
 from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
 from gan_cli.spec import DataSpec
 
@@ -26,25 +26,23 @@ LARGE = 256  # pixels of the longer side from which on the paper uses 9 blocks
 Norm = Literal["instance", "none"]
 
 
-def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """Instance norm without learned scale and shift, or nothing."""
-    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+def normed(convolution: nn.Module, channels: int, *, norm: Norm) -> list[nn.Module]:
+    """A convolution to `channels`, normalisation and ReLU."""
+    return [convolution, normalisation(norm, channels, affine=False), nn.ReLU(inplace=False)]
 
 
 class Residual(nn.Module):
-    """R: two 3x3 convolutions, whose result is added to what came in."""
+    """R: two 3x3 convolutions, whose result is added to the input."""
 
     def __init__(self, channels: int, *, norm: Norm) -> None:
         super().__init__()
         bias = norm == "none"
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
-            normalisation(norm, channels),
-            nn.ReLU(inplace=False),
+            *normed(nn.Conv2d(channels, channels, 3, bias=bias), channels, norm=norm),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
-            normalisation(norm, channels),
+            normalisation(norm, channels, affine=False),
         )
 
     @override
@@ -55,7 +53,7 @@ class Residual(nn.Module):
 
 
 class ToImage(nn.Conv2d):
-    """A convolution to few channels, without padding, on sides that leave even ones.
+    """A convolution to few channels, without padding, where both sides of the result are even.
 
     `blocked` computes 2x2 pixels at once: a convolution of stride 2 to four times the channels,
     with the kernel at four places in one that is larger by 1. The same sums, and no more
@@ -109,27 +107,17 @@ class Generator(nn.Module):
         )
         count = (9 if max(height, breadth) >= LARGE else 6) if blocks == "auto" else blocks
         bias = norm == "none"
-        layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(source.shape[0], width, 7, bias=bias),
-            normalisation(norm, width),
-            nn.ReLU(inplace=False),
-        ]
+        first = nn.Conv2d(source.shape[0], width, 7, bias=bias)
+        layers = [nn.ReflectionPad2d(3), *normed(first, width, norm=norm)]
         for wide in (width, 2 * width):
-            layers += [
-                nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias),
-                normalisation(norm, 2 * wide),
-                nn.ReLU(inplace=False),
-            ]
+            halving = nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)
+            layers += normed(halving, 2 * wide, norm=norm)
         layers += [Residual(4 * width, norm=norm) for _ in range(count)]
         for wide in (4 * width, 2 * width):
-            layers += [
-                nn.ConvTranspose2d(
-                    wide, wide // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
-                ),
-                normalisation(norm, wide // 2),
-                nn.ReLU(inplace=False),
-            ]
+            doubling = nn.ConvTranspose2d(
+                wide, wide // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
+            )
+            layers += normed(doubling, wide // 2, norm=norm)
         layers += [
             nn.ReflectionPad2d(3),
             ToImage(width, target.shape[0], 7),
@@ -146,7 +134,7 @@ class Generator(nn.Module):
 
 
 def nearest_multiple(side: int) -> int:
-    """The allowed side next to `side`."""
+    """The allowed side that is nearest to `side`."""
     return max(SMALLEST, round(side / MULTIPLE) * MULTIPLE)
 
 
@@ -188,7 +176,7 @@ class Discriminator(nn.Module):
                 nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias or not normed)
             )
             if normed:
-                self.layers.append(normalisation(norm, outputs))
+                self.layers.append(normalisation(norm, outputs, affine=False))
             self.layers.append(nn.LeakyReLU(LEAKY_SLOPE, inplace=False))
 
         kernel = 4 if layers else 1
@@ -212,5 +200,5 @@ class Discriminator(nn.Module):
 
 
 def smallest_side(layers: int) -> int:
-    """Pixels from which on each normalised map of a patch discriminator has more than one value."""
+    """The least side at which every normalised map of a patch discriminator has several pixels."""
     return 3 * 2**layers if layers else 2
