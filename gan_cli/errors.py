@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 
-class _Unsaid:
-    """Stands for the value of a problem that is not about one."""
+class _NoValue:
+    """Marks a problem that is not about a value."""
 
 
-UNSAID = _Unsaid()
+NO_VALUE = _NoValue()
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Problem:
     """What is wrong with one setting; text only when it is printed.
 
     Attributes:
-        key: of the setting; in a constructor its argument's name, which `under` completes.
-        value: as given; UNSAID: the problem is not about a value.
+        key: the setting's; in a constructor the argument's name, which `under` completes.
+        value: what the setting is; NO_VALUE: the problem is not about a value.
         advice: what is wrong, and what would work.
         is_full: `key` is the whole dotted key already.
     """
@@ -31,20 +32,20 @@ class Problem:
     is_full: bool = False
 
     @classmethod
-    def about(cls, key: str, advice: str) -> Problem:
+    def about(cls, key: str, advice: str, *, is_full: bool = False) -> Problem:
         """A problem with a key, whatever its value."""
-        return cls(key, UNSAID, advice)
+        return cls(key, NO_VALUE, advice, is_full)
 
     def under(self, place: str) -> Problem:
-        """The same problem, its key completed by the config node that its class stands in."""
+        """The same problem; its key starts with that of the config node that names the class."""
         if self.is_full:
             return self
         return replace(self, key=f"{place}.{self.key}" if self.key else place, is_full=True)
 
     def __str__(self) -> str:
-        """`key=value: advice`, the value as one types it."""
-        said = self.key if self.value is UNSAID else f"{self.key}={as_typed(self.value)}"
-        return f"{said}: {self.advice}" if said else self.advice
+        """`key=value: advice`, with the value as one types it."""
+        setting = self.key if self.value is NO_VALUE else f"{self.key}={as_typed(self.value)}"
+        return f"{setting}: {self.advice}" if setting else self.advice
 
 
 def as_typed(value: object) -> str:
@@ -59,7 +60,7 @@ def as_typed(value: object) -> str:
 
 
 class SettingsError(ValueError):
-    """A constructor refuses its arguments."""
+    """A constructor rejects its arguments; `problems` says which, and why."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -85,12 +86,12 @@ class UserError(GanTrainError):
         """Keep what is wrong.
 
         Args:
-            problems: with settings; or a sentence about something else.
-            where: they all are, for the heading of several.
+            problems: of settings; or one sentence about something else.
+            where: what they belong to, for the heading of several.
         """
         if isinstance(problems, str):
             super().__init__(problems)
-            self.problems = [Problem("", UNSAID, problems)]
+            self.problems = [Problem.about("", problems)]
             return
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
         super().__init__(list_problems(self.problems, where=where))
@@ -102,8 +103,8 @@ class DivergedError(GanTrainError):
     exit_code = 3
 
 
-#: Whether a rule holds; the argument, its value, and what would work.
-Rule = tuple[bool, str, object, str] | tuple[bool, str]
+#: Whether a rule holds; the argument, its value, and what would work; or the whole problem.
+Rule = tuple[bool, str, object, str] | tuple[bool, Problem] | tuple[bool, str]
 
 
 def require(*rules: Rule) -> None:
@@ -112,17 +113,43 @@ def require(*rules: Rule) -> None:
     Raises:
         SettingsError: with a problem for every rule that does not hold.
     """
-    problems = [
-        Problem(*rule[1:]) if len(rule) == 4 else Problem("", UNSAID, rule[1])
-        for rule in rules
-        if not rule[0]
-    ]
+    problems = [_problem(rule) for rule in rules if not rule[0]]
     if problems:
         raise SettingsError(problems)
 
 
+def _problem(rule: Rule) -> Problem:
+    """What is wrong where a rule does not hold."""
+    if len(rule) == 4:
+        return Problem(*rule[1:])
+    problem = rule[1]
+    return problem if isinstance(problem, Problem) else _from_text(problem)
+
+
+def _from_text(text: str) -> Problem:
+    """The problem that a rule of the old form describes, `key=value: advice`; this form ends."""
+    is_full = text.startswith("data")
+    if setting := re.fullmatch(r"([\w.]+)=(.*?): (.*)", text, re.DOTALL):
+        return Problem(setting[1], setting[2], setting[3], is_full)
+    return Problem("", NO_VALUE, text, is_full=is_full)
+
+
+def problems_in(error: Exception, *, key: str) -> list[Problem]:
+    """What an error of a class says, as problems of the config node that names the class.
+
+    Args:
+        error: raised by the class. Of an exception that is not ours the first line counts.
+        key: of the node.
+    """
+    if isinstance(error, UserError):
+        return error.problems
+    if isinstance(error, SettingsError):
+        return [problem.under(key) for problem in error.problems]
+    return [Problem.about(key, str(error).strip().partition("\n")[0] or type(error).__name__)]
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `word`, or None if nothing comes close."""
+    """The choice that is most like `word`; None if none comes close."""
     matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
     return matches[0] if matches else None
 

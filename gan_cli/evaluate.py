@@ -22,7 +22,7 @@ from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
 from gan_cli.runs.records import line_at, merge_line
 from gan_cli.settings.build import load_data
-from gan_cli.settings.check import metrics_problems
+from gan_cli.settings.values import metrics_problems
 from gan_cli.system.device import device_problems, resolve_device
 from gan_cli.system.files import replacing
 from gan_cli.system.progress import LoadingBar

@@ -13,8 +13,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu, softplus
+from typing_extensions import override
 
-from gan_cli.errors import require
+from gan_cli.errors import Problem, SettingsError, require
 
 
 class Loss(ABC):
@@ -41,13 +42,13 @@ class Loss(ABC):
         """
 
     def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:
-        """D's loss on other data that it shall not take for real, a scalar.
+        """D's loss on other data that it must not take for real, a scalar.
 
-        Unless a loss says otherwise, they are compared with the real data as generated ones are.
+        Unless a subclass says otherwise, D treats them as it treats generated data.
 
         Args:
             wrong: D's outputs on them, (m, ...).
-            real: its outputs on real data, to compare with.
+            real: D's outputs on real data, (m, ...), for losses that pair them.
         """
         return self.d(real, wrong)
 
@@ -55,16 +56,17 @@ class Loss(ABC):
         """Let D aim at `target` instead of 1 on real data (one-sided label smoothing).
 
         Raises:
-            ValueError: this loss has no target.
+            SettingsError: this loss has no target.
         """
-        raise ValueError(f"target={target}: {type(self).__name__} has no target to smooth")
+        advice = f"{type(self).__name__} has no target to smooth"
+        raise SettingsError([Problem("target", target, advice)])
 
 
 class TermwiseLoss(Loss):
     """Losses where D adds one term on real data and one on generated, times `d_weight`."""
 
     def __init__(self, *, d_weight: float) -> None:
-        require((0 < d_weight < math.inf, f"d_weight={d_weight}: must be positive and finite"))
+        require((0 < d_weight < math.inf, "d_weight", d_weight, "must be positive and finite"))
         self.d_weight = d_weight
 
     @abstractmethod
@@ -75,11 +77,13 @@ class TermwiseLoss(Loss):
     def fake_term(self, fake: Tensor) -> Tensor:
         """Mean loss of D's outputs on generated data."""
 
+    @override
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
         """d_weight (real term + fake term)."""
         return self.d_weight * (self.real_term(real) + self.fake_term(fake))
 
-    def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:  # noqa: ARG002
+    @override
+    def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:
         """As generated data."""
         return self.d_weight * self.fake_term(wrong)
 
@@ -94,10 +98,12 @@ class NonSaturating(TermwiseLoss):
         super().__init__(d_weight=d_weight)
         self.real_target = 1.0
 
+    @override
     def smooth(self, target: float) -> None:
         """Real data count as real with probability `target` (Salimans et al. 2016, 3.4)."""
         self.real_target = target
 
+    @override
     def real_term(self, real: Tensor) -> Tensor:
         """-E[t log D(x) + (1 - t) log(1 - D(x))], with target t = 1 unless smoothed."""
         loss = softplus(-real).mean()
@@ -105,11 +111,13 @@ class NonSaturating(TermwiseLoss):
             loss = loss + (1.0 - self.real_target) * real.mean()
         return loss
 
+    @override
     def fake_term(self, fake: Tensor) -> Tensor:
         """-E[log(1 - D(G(z)))]."""
         return softplus(fake).mean()
 
-    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """-E[log D(G(z))]."""
         return softplus(-fake).mean()
 
@@ -117,7 +125,8 @@ class NonSaturating(TermwiseLoss):
 class Minimax(NonSaturating):
     """Both play V itself; G minimises log(1 - D(G(z))), which saturates while D wins (eq. 1)."""
 
-    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """E[log(1 - D(G(z)))]."""
         return -softplus(fake).mean()
 
@@ -132,23 +141,27 @@ class LeastSquares(TermwiseLoss):
 
     def __init__(self, *, d_weight: float, g_weight: float) -> None:
         super().__init__(d_weight=d_weight)
-        require((0 < g_weight < math.inf, f"g_weight={g_weight}: must be positive and finite"))
+        require((0 < g_weight < math.inf, "g_weight", g_weight, "must be positive and finite"))
         self.g_weight = g_weight
         self.real_target = 1.0
 
+    @override
     def smooth(self, target: float) -> None:
         """D aims at `target` on real data."""
         self.real_target = target
 
+    @override
     def real_term(self, real: Tensor) -> Tensor:
         """E[(D(x) - t)^2], with target t = 1 unless smoothed."""
         return (real - self.real_target).square().mean()
 
+    @override
     def fake_term(self, fake: Tensor) -> Tensor:
         """E[D(G(z))^2]."""
         return fake.square().mean()
 
-    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """g_weight E[(D(G(z)) - 1)^2]."""
         return self.g_weight * (fake - 1.0).square().mean()
 
@@ -156,15 +169,18 @@ class LeastSquares(TermwiseLoss):
 class Hinge(TermwiseLoss):
     """D stops caring beyond a margin of 1 (Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17)."""
 
+    @override
     def real_term(self, real: Tensor) -> Tensor:
         """E[max(0, 1 - D(x))]."""
         return relu(1.0 - real).mean()
 
+    @override
     def fake_term(self, fake: Tensor) -> Tensor:
         """E[max(0, 1 + D(G(z)))]."""
         return relu(1.0 + fake).mean()
 
-    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """-E[D(G(z))]."""
         return -fake.mean()
 
@@ -175,15 +191,18 @@ class Wasserstein(TermwiseLoss):
     D needs a bound: the gradient penalty, weight clipping or spectral norm.
     """
 
+    @override
     def real_term(self, real: Tensor) -> Tensor:
         """-E[D(x)]."""
         return -real.mean()
 
+    @override
     def fake_term(self, fake: Tensor) -> Tensor:
         """E[D(G(z))]."""
         return fake.mean()
 
-    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """-E[D(G(z))]."""
         return -fake.mean()
 
@@ -196,10 +215,12 @@ class Relativistic(Loss):
 
     pairs = True
 
+    @override
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
         """-E[log sigmoid(D(x) - D(G(z)))]."""
         return softplus(fake - real).mean()
 
+    @override
     def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """-E[log sigmoid(D(G(z)) - D(x))]."""
         assert real is not None

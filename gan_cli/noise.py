@@ -7,24 +7,25 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from gan_cli.errors import require
+from gan_cli.errors import Rule, require
 
 
 class Noise(ABC):
     """A prior over z in R^dim."""
 
-    def __init__(self, dim: int, *rules: tuple[bool, str]) -> None:
-        """Keep `dim`, after checking it together with a subclass's own `rules`."""
-        require((dim >= 1, f"dim={dim}: the noise needs at least one dimension"), *rules)
+    def __init__(self, dim: int, *rules: Rule) -> None:
+        """Keep `dim`, after checking it together with the rules of a subclass."""
+        require((dim >= 1, "dim", dim, "the noise needs at least one dimension"), *rules)
         self.dim = dim
 
     @abstractmethod
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """Draw z, shape (n, dim), float32, on the generator's device."""
+        """Draw z, (n, dim), float32, on the generator's device."""
 
     def onto_support(self, z: Tensor) -> Tensor:
-        """Bring a combination of draws, (n, dim), back to where draws lie, if that is clear."""
+        """Move combined draws, (n, dim), to where draws lie; here, every z in R^dim is possible."""
         return z
 
 
@@ -32,9 +33,10 @@ class Normal(Noise):
     """z ~ N(0, std^2 I)."""
 
     def __init__(self, dim: int, *, std: float) -> None:
-        super().__init__(dim, (0 < std < math.inf, f"std={std}: must be positive and finite"))
+        super().__init__(dim, (0 < std < math.inf, "std", std, "must be positive and finite"))
         self.std = float(std)
 
+    @override
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim)."""
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
@@ -47,12 +49,13 @@ class Uniform(Noise):
     def __init__(self, dim: int, *, low: float, high: float) -> None:
         super().__init__(
             dim,
-            (math.isfinite(low), f"low={low}: must be finite"),
-            (math.isfinite(high), f"high={high}: must be finite"),
-            (low < high, f"low={low}: must lie below high={high}"),
+            (math.isfinite(low), "low", low, "must be finite"),
+            (math.isfinite(high), "high", high, "must be finite"),
+            (low < high, "low", low, f"must lie below high={high}"),
         )
         self.low, self.high = float(low), float(high)
 
+    @override
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim), in [low, high)."""
         z = torch.rand(n, self.dim, generator=generator, device=generator.device)
@@ -65,11 +68,13 @@ class Spherical(Noise):
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
 
+    @override
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, shape (n, dim), each row of Euclidean norm 1."""
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
         return z.div_(z.norm(dim=1, keepdim=True).clamp_min_(1e-12))
 
+    @override
     def onto_support(self, z: Tensor) -> Tensor:
         """Divide each row by its length."""
         length: Tensor = z.norm(dim=1, keepdim=True)

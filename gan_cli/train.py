@@ -16,8 +16,9 @@ from gan_cli.runs.recorder import Recorder
 from gan_cli.runs.restart import find_restart, mark_of
 from gan_cli.runs.restore import restore
 from gan_cli.runs.resume import Config, Start, find_start
-from gan_cli.settings.build import build_state, foreign_targets, load_data
+from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
+from gan_cli.settings.targets import foreign_targets
 from gan_cli.system import environment
 from gan_cli.system.device import resolve_device
 from gan_cli.system.precision import autocast, set_up_torch
@@ -91,7 +92,9 @@ def checked_start(
         threads = environment.default_threads()
         start = replace(start, config={**start.config, "threads": threads})
     trusted = start.from_user or start.config["trust_checkpoint"]
-    notes = check(start.config, trusted=trusted, given=from_command_line, world=ranks.world)
+    notes = check(
+        start.config, trusted=trusted, from_command_line=from_command_line, world=ranks.world
+    )
     return replace(start, messages=(*start.messages, *notes))
 
 

@@ -16,9 +16,9 @@ from gan_cli.cli import commands
 from gan_cli.cli.app import OUTPUT_DIR
 from gan_cli.errors import UserError
 from gan_cli.runs.resume import flatten
-from gan_cli.settings.build import arguments, node_at, places, resolve
 from gan_cli.settings.check import check
 from gan_cli.settings.schema import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
+from gan_cli.settings.targets import arguments, node_at, places, resolve
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
@@ -65,7 +65,7 @@ def test_yaml_and_constructor_cannot_drift_apart(group: str, option: str, key: s
     assert given <= parameters
     if target.__module__.startswith("gan_cli"):
         assert given == parameters, "every argument has its value in the YAML"
-    assert set(place.own) <= set(node)
+    assert set(place.run_keys) <= set(node)
 
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
@@ -138,7 +138,7 @@ def test_network_problems_come_with_their_key() -> None:
     config = composed("model.generator.hidden=[8,0]", "model.discriminator.dropout_input=1.0")
     with pytest.raises(UserError) as error:
         check(config, trusted=True)
-    assert "model.generator.hidden=[8, 0]" in str(error.value)
+    assert "model.generator.hidden=[8,0]" in str(error.value)
     assert "model.discriminator.dropout_input=1.0" in str(error.value)
 
 
@@ -168,8 +168,8 @@ def test_unknown_and_missing_arguments() -> None:
     ],
 )
 def test_settings_without_effect_are_said(override: list[str], note: str) -> None:
-    given = [text.partition("=")[0] for text in override]
-    notes = check(composed(*override), trusted=True, given=given)
+    from_command_line = [text.partition("=")[0] for text in override]
+    notes = check(composed(*override), trusted=True, from_command_line=from_command_line)
     assert any(note in text for text in notes)
     assert check(composed(), trusted=True) == []
 
@@ -184,7 +184,7 @@ TARGETS = [
     "subprocess.Popen",
     "torch.nn.Linear",  # a class to be trusted, but no noise prior
     "gan_cli.losses.NonSaturating",
-    "gan_cli.settings.build.importlib.import_module",
+    "gan_cli.settings.targets.importlib.import_module",
     "nowhere.Nothing",
     "",
 ]
@@ -229,7 +229,7 @@ def test_bad_items_of_lists_and_bad_optimizer_values_are_named() -> None:
     config = composed("model.generator.hidden=[8,x]", "optimizer.betas=[0.5,2]", "k=0")
     with pytest.raises(UserError) as error:
         check(config, trusted=True)
-    for part in ("model.generator.hidden=[8, 'x']: must be", "optimizer: Invalid beta", "k=0"):
+    for part in ("model.generator.hidden=[8,x]: must be", "optimizer: Invalid beta", "k=0"):
         assert part in str(error.value)
 
 

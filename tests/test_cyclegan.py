@@ -257,7 +257,9 @@ def test_models_and_data_must_match() -> None:
         check(composed("model=cyclegan", "data=digits"), trusted=True)
     with pytest.raises(UserError, match="Use model=cyclegan"):
         check(composed("model=dcgan", "data=digit_domains"), trusted=True)
-    notes = check(composed("model=cyclegan", "noise.dim=7"), trusted=True, given=["noise.dim"])
+    notes = check(
+        composed("model=cyclegan", "noise.dim=7"), trusted=True, from_command_line=["noise.dim"]
+    )
     assert any("noise.dim has no effect" in note for note in notes)
 
 

@@ -90,7 +90,7 @@ def test_dropout_rates_stand_where_they_should() -> None:
 def test_all_problems_of_a_network_are_named() -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011
         generator(2, DataSpec((2,), None), hidden=[4, 0], maxout_pieces=3, dropout=1.0)
-    for word in ("hidden=[4, 0]", "maxout_pieces=3", "dropout=1.0"):
+    for word in ("hidden=[4,0]", "maxout_pieces=3", "dropout=1.0"):
         assert word in str(error.value)
 
 

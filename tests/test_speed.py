@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gan_cli.games.cyclegan import CycleGAN
 from gan_cli.games.gan import GAN
-from gan_cli.networks.dcgan import ResizeConvolution
+from gan_cli.networks.layers import ResizeConvolution
 from gan_cli.networks.resnet import ToImage
 from gan_cli.networks.speed import CHANNELS_LAST, CpuInstanceNorm, is_rowwise, kind_of
 from gan_cli.networks.windows import Convolution, TransposedConvolution, suits

@@ -13,9 +13,10 @@ from gan_cli.games.ema import Ema
 from gan_cli.games.gan import GAN
 from gan_cli.losses import NonSaturating
 from gan_cli.noise import Normal
-from gan_cli.settings.build import build_state, load_data, places
+from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
 from gan_cli.settings.schema import groups
+from gan_cli.settings.targets import places
 from gan_cli.spec import Batch, DataSpec
 from gan_cli.training.finite import Player
 from gan_cli.training.turn import Move, Turn, play

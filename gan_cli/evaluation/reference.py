@@ -20,7 +20,8 @@ from gan_cli.data.base import (
 from gan_cli.evaluation.cache import cached, identity
 from gan_cli.evaluation.encoders import Classifier, Encoder, Inception, classifier_of
 from gan_cli.seeding import generator_for
-from gan_cli.settings.build import Node, load_data, load_test_data
+from gan_cli.settings.build import load_data, load_test_data
+from gan_cli.settings.targets import Node
 
 READ = 4096  # data read at once
 

@@ -48,7 +48,7 @@ from gan_cli.evaluation.suited import (
 )
 from gan_cli.evaluation.translation_measures import measure_cycle, measure_translation
 from gan_cli.games.base import Game
-from gan_cli.settings.build import Node
+from gan_cli.settings.targets import Node
 
 
 @dataclass(frozen=True)

@@ -50,18 +50,23 @@ class ConditionalGAN(GAN):
             *(
                 (
                     getattr(network, "conditional", True) is True,
-                    f"{role}.labels=none: model=cgan conditions both networks on labels",
+                    f"{role}.labels",
+                    "none",
+                    "model=cgan conditions both networks on labels",
                 )
                 for role, network in (("generator", generator), ("discriminator", discriminator))
             ),
             (
                 0 <= mismatch_weight < math.inf,
-                f"mismatch_weight={mismatch_weight}: must be 0 (none) or more",
+                "mismatch_weight",
+                mismatch_weight,
+                "must be 0 (none) or more",
             ),
             (
                 not mismatch_weight or spec.classes != 1,
-                f"mismatch_weight={mismatch_weight}: with a single class no label is wrong. "
-                "Set it to 0",
+                "mismatch_weight",
+                mismatch_weight,
+                "with a single class no label is wrong. Set it to 0",
             ),
         )
         self.mismatch_weight = float(mismatch_weight)

@@ -100,17 +100,19 @@ class CycleGAN(Translating):
         channels = spec.a.shape[0], spec.b.shape[0]
         require(
             *(
-                (0 <= weight < math.inf, f"{name}={weight}: must be 0 (none) or more")
+                (0 <= weight < math.inf, name, weight, "must be 0 (none) or more")
                 for name, weight in (
                     ("cycle_weight_a", cycle_weight_a),
                     ("cycle_weight_b", cycle_weight_b),
                     ("identity_weight", identity_weight),
                 )
             ),
-            (pool_size >= 0, f"pool_size={pool_size}: must be 0 (none) or more"),
+            (pool_size >= 0, "pool_size", pool_size, "must be 0 (none) or more"),
             (
                 not identity_weight or channels[0] == channels[1],
-                f"identity_weight={identity_weight}: a generator is compared with the identity, "
+                "identity_weight",
+                identity_weight,
+                "a generator is compared with the identity, "
                 f"but A has {channels[0]} channels and B {channels[1]}. Set it to 0",
             ),
         )

@@ -24,7 +24,7 @@ class Ema(nn.Module):
 
     def __init__(self, source: nn.Module, *, decay: float, ramp_up: bool) -> None:
         super().__init__()
-        require((0 < decay < 1, f"decay={decay}: must lie between 0 and 1, or 0 for none"))
+        require((0 < decay < 1, "decay", decay, "must lie between 0 and 1, or 0 for none"))
         self.decay, self.ramp_up = decay, ramp_up
         self.module = copy.deepcopy(source).requires_grad_(False)
         self.updates = 0

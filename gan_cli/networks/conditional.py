@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
+from typing_extensions import override
 
 from gan_cli.errors import require
-from gan_cli.networks.dcgan import require_labels
 from gan_cli.networks.lasting import give_keys, let_last
+from gan_cli.networks.layers import require_labels
 from gan_cli.networks.mlp import Activation, hidden_layers, initialise, output_activation
 from gan_cli.spec import DataSpec
 
@@ -37,8 +38,8 @@ class Joint(nn.Module):
     ) -> None:
         super().__init__()
         require(
-            (hidden >= 1, f"hidden={hidden}: must be at least 1"),
-            (label_hidden >= 1, f"label_hidden={label_hidden}: must be at least 1"),
+            (hidden >= 1, "hidden", hidden, "must be at least 1"),
+            (label_hidden >= 1, "label_hidden", label_hidden, "must be at least 1"),
         )
 
         def layers(size: int, widths: Sequence[int], pieces: int | None) -> list[nn.Module]:
@@ -55,6 +56,7 @@ class Joint(nn.Module):
             nn.Linear(joint_hidden[-1] if joint_hidden else both, outputs),
         )
 
+    @override
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """(n, inputs) and (n,) -> (n, outputs)."""
         assert labels is not None, "a conditional network needs labels"
@@ -102,6 +104,7 @@ class Generator(nn.Module):
             let_last(self.joint)
         initialise(self, init_range)
 
+    @override
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) and (n,) -> (n, *shape), in the data's range."""
         if self.dropout_in_sampling:
@@ -142,6 +145,7 @@ class Discriminator(nn.Module):
         )
         initialise(self, init_range)
 
+    @override
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, *shape) and (n,) -> logits (n,)."""
         logits: Tensor = self.joint(x.flatten(1), labels)

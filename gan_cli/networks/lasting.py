@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
+
+from gan_cli.errors import Problem, SettingsError
 
 GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # an odd number whose multiples spread over 64 bits
 
@@ -25,6 +28,7 @@ class LastingDropout(nn.Module):
         self.layer = layer
         self.keys = torch.zeros(0, dtype=torch.int64)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, units) -> (n, units)."""
         y: Tensor
@@ -62,13 +66,12 @@ def let_last(network: nn.Module) -> None:
     """Put lasting dropout where a network has dropout.
 
     Raises:
-        ValueError: it has none.
+        SettingsError: it has none.
     """
     layers = [name for name, part in network.named_modules() if type(part) is nn.Dropout]
     if not layers:
-        raise ValueError(
-            "dropout_in_sampling=true: there is no dropout. Set model.generator.dropout above 0"
-        )
+        advice = "there is no dropout. Set model.generator.dropout above 0"
+        raise SettingsError([Problem("dropout_in_sampling", True, advice)])
     for number, name in enumerate(layers):
         dropout = network.get_submodule(name)
         assert isinstance(dropout, nn.Dropout)

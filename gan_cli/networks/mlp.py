@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_cli.errors import require
 from gan_cli.networks.lasting import give_keys, let_last
@@ -26,6 +27,7 @@ class Maxout(nn.Module):
         self.pieces = pieces
         self.linear = nn.Linear(inputs, units * pieces)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs) -> (n, units)."""
         h: Tensor = self.linear(x)
@@ -48,6 +50,7 @@ class FourierFeatures(nn.Module):
         self.register_buffer("frequencies", scale * torch.randn(inputs, features))
         self.register_buffer("phases", 2 * math.pi * torch.rand(features))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs) -> (n, features)."""
         return math.sqrt(2) * torch.cos(x @ self.frequencies + self.phases)
@@ -57,13 +60,15 @@ def fourier_layers(inputs: int, features: int, scale: float) -> list[nn.Module]:
     """Fourier features as a network's first layer; none if `features` is 0.
 
     Raises:
-        ValueError: a number that makes no sense.
+        SettingsError: a number that makes no sense.
     """
     require(
-        (features >= 0, f"fourier_features={features}: must be at least 0 (none)"),
+        (features >= 0, "fourier_features", features, "must be at least 0 (none)"),
         (
             0 < scale < math.inf,
-            f"fourier_scale={scale}: must be positive, in radians for a unit of the input",
+            "fourier_scale",
+            scale,
+            "must be positive, in radians for a unit of the input",
         ),
     )
     return [FourierFeatures(inputs, features, scale=scale)] if features else []
@@ -80,18 +85,22 @@ def hidden_layers(
     """Hidden layers of an MLP, each with its activation, then dropout if any.
 
     Raises:
-        ValueError: a width, rate or option that makes no sense; one line for each.
+        SettingsError: with every width, rate or option that makes no sense.
     """
     require(
-        (all(width >= 1 for width in hidden), f"hidden={list(hidden)}: widths must be at least 1"),
-        (0 <= dropout < 1, f"dropout={dropout}: the share of units dropped must lie in [0, 1)"),
+        (all(width >= 1 for width in hidden), "hidden", list(hidden), "widths must be at least 1"),
+        (0 <= dropout < 1, "dropout", dropout, "the share of units dropped must lie in [0, 1)"),
         (
             maxout_pieces is None or activation == "maxout",
-            f"maxout_pieces={maxout_pieces}: only activation=maxout uses it; leave it null",
+            "maxout_pieces",
+            maxout_pieces,
+            "only activation=maxout uses it; leave it null",
         ),
         (
             maxout_pieces is None or maxout_pieces >= 2,
-            f"maxout_pieces={maxout_pieces}: must be at least 2",
+            "maxout_pieces",
+            maxout_pieces,
+            "must be at least 2",
         ),
     )
     layers: list[nn.Module] = []
@@ -118,12 +127,14 @@ def initialise(network: nn.Module, init_range: float | None) -> None:
     """Draw weights from U(-init_range, init_range) and set biases to 0; None: PyTorch's own.
 
     Raises:
-        ValueError: the range is not positive.
+        SettingsError: the range is not positive.
     """
     require(
         (
             init_range is None or 0 < init_range < math.inf,
-            f"init_range={init_range}: must be positive, or null for PyTorch's initialisation",
+            "init_range",
+            init_range,
+            "must be positive, or null for PyTorch's initialisation",
         )
     )
     if init_range is None:
@@ -163,7 +174,9 @@ class Generator(nn.Module):
         require(
             (
                 output_bias == "default" or spec.is_image,
-                f"output_bias={output_bias}: only images have a range to take marginals in",
+                "output_bias",
+                output_bias,
+                "only images have a range to take marginals in",
             )
         )
         first = fourier_layers(noise_dim, fourier_features, fourier_scale)
@@ -208,7 +221,8 @@ class Generator(nn.Module):
         with torch.no_grad():
             last.bias.copy_(bias)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) -> (n, *shape), in the data's range. Labels are ignored."""
         if self.dropout_in_sampling:
             give_keys(self.layers, z)
@@ -236,7 +250,9 @@ class Discriminator(nn.Module):
         require(
             (
                 0 <= dropout_input < 1,
-                f"dropout_input={dropout_input}: the share of inputs dropped must lie in [0, 1)",
+                "dropout_input",
+                dropout_input,
+                "the share of inputs dropped must lie in [0, 1)",
             )
         )
         first = fourier_layers(spec.size, fourier_features, fourier_scale)
@@ -254,7 +270,8 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*first, *layers, nn.Linear(last, 1))
         initialise(self, init_range)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    @override
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, *shape) -> logits (n,). Labels are ignored."""
         logits: Tensor = self.layers(x.flatten(1))
         return logits.squeeze(1)

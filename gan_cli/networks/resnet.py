@@ -12,9 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, pixel_shuffle
+from typing_extensions import override
 
-from gan_cli.errors import require
-from gan_cli.networks.dcgan import MOST_WIDTHS, bound_weights, initialise
+from gan_cli.errors import Problem, require
+from gan_cli.networks.layers import MOST_WIDTHS, bound_weights, initialise, normalisation
 from gan_cli.networks.mlp import LEAKY_SLOPE, output_activation
 from gan_cli.spec import DataSpec
 
@@ -25,27 +26,26 @@ LARGE = 256  # pixels of the longer side from which on the paper uses 9 blocks
 Norm = Literal["instance", "none"]
 
 
-def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """Instance norm without learned scale and shift, or nothing."""
-    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+def normed(convolution: nn.Module, channels: int, *, norm: Norm) -> list[nn.Module]:
+    """A convolution to `channels`, normalisation and ReLU."""
+    return [convolution, normalisation(norm, channels, affine=False), nn.ReLU(inplace=False)]
 
 
 class Residual(nn.Module):
-    """R: two 3x3 convolutions, whose result is added to what came in."""
+    """R: two 3x3 convolutions, whose result is added to the input."""
 
     def __init__(self, channels: int, *, norm: Norm) -> None:
         super().__init__()
         bias = norm == "none"
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
-            normalisation(norm, channels),
-            nn.ReLU(inplace=False),
+            *normed(nn.Conv2d(channels, channels, 3, bias=bias), channels, norm=norm),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
-            normalisation(norm, channels),
+            normalisation(norm, channels, affine=False),
         )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) -> the same."""
         y: Tensor = x + self.layers(x)
@@ -53,7 +53,7 @@ class Residual(nn.Module):
 
 
 class ToImage(nn.Conv2d):
-    """A convolution to few channels, without padding, on sides that leave even ones.
+    """A convolution to few channels, without padding, where both sides of the result are even.
 
     `blocked` computes 2x2 pixels at once: a convolution of stride 2 to four times the channels,
     with the kernel at four places in one that is larger by 1. The same sums, and no more
@@ -62,6 +62,7 @@ class ToImage(nn.Conv2d):
 
     blocked = False
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> (n, C', H - k + 1, W - k + 1)."""
         if not self.blocked:
@@ -88,43 +89,37 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         height, breadth = source.shape[1:]
+        advice = (
+            f"must be multiples of {MULTIPLE}, at least {SMALLEST}. The nearest that work: "
+            f"[{nearest_multiple(height)},{nearest_multiple(breadth)}]"
+        )
         require(
-            (width >= 1, f"width={width}: must be at least 1"),
+            (width >= 1, "width", width, "must be at least 1"),
             (
                 blocks == "auto" or 0 <= blocks <= MOST_BLOCKS,
-                f"blocks={blocks}: must lie between 0 and {MOST_BLOCKS}, or be auto "
+                "blocks",
+                blocks,
+                f"must lie between 0 and {MOST_BLOCKS}, or be auto "
                 f"(6 below {LARGE} pixels, else 9)",
             ),
             (
                 all(side % MULTIPLE == 0 and side >= SMALLEST for side in (height, breadth)),
-                f"data.image_size=[{height},{breadth}]: must be multiples of {MULTIPLE}, at least "
-                f"{SMALLEST}. The nearest that work: "
-                f"[{nearest_multiple(height)},{nearest_multiple(breadth)}]",
+                Problem("data.image_size", [height, breadth], advice, is_full=True),
             ),
         )
         count = (9 if max(height, breadth) >= LARGE else 6) if blocks == "auto" else blocks
         bias = norm == "none"
-        layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(source.shape[0], width, 7, bias=bias),
-            normalisation(norm, width),
-            nn.ReLU(inplace=False),
-        ]
+        first = nn.Conv2d(source.shape[0], width, 7, bias=bias)
+        layers = [nn.ReflectionPad2d(3), *normed(first, width, norm=norm)]
         for wide in (width, 2 * width):
-            layers += [
-                nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias),
-                normalisation(norm, 2 * wide),
-                nn.ReLU(inplace=False),
-            ]
+            halving = nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)
+            layers += normed(halving, 2 * wide, norm=norm)
         layers += [Residual(4 * width, norm=norm) for _ in range(count)]
         for wide in (4 * width, 2 * width):
-            layers += [
-                nn.ConvTranspose2d(
-                    wide, wide // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
-                ),
-                normalisation(norm, wide // 2),
-                nn.ReLU(inplace=False),
-            ]
+            doubling = nn.ConvTranspose2d(
+                wide, wide // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
+            )
+            layers += normed(doubling, wide // 2, norm=norm)
         layers += [
             nn.ReflectionPad2d(3),
             ToImage(width, target.shape[0], 7),
@@ -133,6 +128,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
         initialise(self)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) in the source's range -> (n, C', H, W) in the target's; sides: 4, 8, ..."""
         y: Tensor = self.layers(x)
@@ -140,7 +136,7 @@ class Generator(nn.Module):
 
 
 def nearest_multiple(side: int) -> int:
-    """The allowed side next to `side`."""
+    """The allowed side that is nearest to `side`."""
     return max(SMALLEST, round(side / MULTIPLE) * MULTIPLE)
 
 
@@ -158,15 +154,18 @@ class Discriminator(nn.Module):
         channels, height, breadth = spec.shape
         smallest = smallest_side(min(layers, MOST_LAYERS))
         require(
-            (width >= 1, f"width={width}: must be at least 1"),
+            (width >= 1, "width", width, "must be at least 1"),
             (
                 0 <= layers <= MOST_LAYERS,
-                f"layers={layers}: must lie between 0 (single pixels) and {MOST_LAYERS}; "
-                "3 is the paper's",
+                "layers",
+                layers,
+                f"must lie between 0 (single pixels) and {MOST_LAYERS}; 3 is the paper's",
             ),
             (
                 min(height, breadth) >= smallest,
-                f"layers={layers}: needs images of {smallest} pixels or more, but they are "
+                "layers",
+                layers,
+                f"needs images of {smallest} pixels or more, but they are "
                 f"{height}x{breadth}. Use fewer layers",
             ),
         )
@@ -179,7 +178,7 @@ class Discriminator(nn.Module):
                 nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias or not normed)
             )
             if normed:
-                self.layers.append(normalisation(norm, outputs))
+                self.layers.append(normalisation(norm, outputs, affine=False))
             self.layers.append(nn.LeakyReLU(LEAKY_SLOPE, inplace=False))
 
         kernel = 4 if layers else 1
@@ -195,6 +194,7 @@ class Discriminator(nn.Module):
         if spectral_norm:
             bound_weights(self)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> logits (n, 1, h, w), one for each patch."""
         logits: Tensor = self.layers(x)
@@ -202,5 +202,5 @@ class Discriminator(nn.Module):
 
 
 def smallest_side(layers: int) -> int:
-    """Pixels from which on each normalised map of a patch discriminator has more than one value."""
+    """The least side at which every normalised map of a patch discriminator has several pixels."""
     return 3 * 2**layers if layers else 2

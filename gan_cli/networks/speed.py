@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.parametrize import is_parametrized
+from typing_extensions import override
 
 from gan_cli.networks import dcgan, resnet
+from gan_cli.networks.layers import ResizeConvolution
 from gan_cli.networks.windows import Convolution, TransposedConvolution
 
 STEPS = 2**16  # a rate is rounded to a multiple of 1/65536, and the scale follows
@@ -31,6 +33,7 @@ class CpuDropout(nn.Module):
         self.threshold = dropped - STEPS // 2  # 16 bits read as a signed number
         self.scale = STEPS / (STEPS - dropped)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """Any shape; the identity in evaluation mode."""
         if not self.training:
@@ -41,13 +44,14 @@ class CpuDropout(nn.Module):
         kept = torch.ge(drawn, self.threshold, out=torch.empty(x.shape, dtype=x.dtype))
         return x * kept.mul_(self.scale)
 
+    @override
     def extra_repr(self) -> str:
         """As nn.Dropout shows itself."""
         return f"p={self.p}"
 
 
 class CpuInstanceNorm(nn.Module):
-    """nn.InstanceNorm2d that takes a single image for what it is: a batch to normalise.
+    """nn.InstanceNorm2d that treats a single image as what it is: a batch to normalise.
 
     PyTorch views images as channels of one batch, and copies them if they lie channels-last. Batch
     norm without running statistics computes the same of one image directly: 6 % of a CycleGAN's
@@ -58,6 +62,7 @@ class CpuInstanceNorm(nn.Module):
         super().__init__()
         self.eps = eps
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) -> each channel of each image with mean 0 and variance 1."""
         if len(x) == 1:
@@ -70,12 +75,13 @@ class CpuInstanceNorm(nn.Module):
         """(1, C, H, W) -> the same, normalised."""
         return batch_norm(image, None, None, training=True, eps=self.eps)
 
+    @override
     def extra_repr(self) -> str:
         """As nn.InstanceNorm2d shows itself."""
         return f"eps={self.eps}"
 
 
-#: Layers of torch.nn that treat each datum of a batch for itself.
+#: Layers of torch.nn that treat each datum of a batch by itself.
 ROWWISE = (
     *(nn.Identity, nn.Linear, nn.Embedding, nn.Conv2d, nn.ConvTranspose2d, nn.GroupNorm),
     *(nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.Dropout, nn.InstanceNorm2d),
@@ -84,7 +90,7 @@ ROWWISE = (
 
 
 def is_rowwise(network: nn.Module) -> bool:
-    """Whether a network is known to treat each datum for itself, and to remember none."""
+    """Whether a network treats each datum by itself and keeps nothing of it, as far as we know."""
     return all(
         type(part) in ROWWISE
         or (
@@ -97,7 +103,7 @@ def is_rowwise(network: nn.Module) -> bool:
 
 DCGAN = (dcgan.Generator, dcgan.Discriminator)
 RESNET = (resnet.Generator, resnet.Discriminator)
-#: Whether networks' weights shall lie channels-last, in fp32 and in other precisions, by kind of
+#: Whether networks' weights lie channels-last, in fp32 and in other precisions, by kind of
 #: device: measured on CPUs (docs/performance.md), as PyTorch advises on CUDA.
 CHANNELS_LAST: dict[str, dict[tuple[type[nn.Module], ...], tuple[bool, bool]]] = {
     "cpu with AMX": {DCGAN: (True, True), RESNET: (True, True)},
@@ -108,7 +114,7 @@ CHANNELS_LAST: dict[str, dict[tuple[type[nn.Module], ...], tuple[bool, bool]]] =
 
 def kind_of(device: torch.device) -> str:
     """The row of CHANNELS_LAST that a device belongs to."""
-    # PyTorch 2.9 and later tell.
+    # Only PyTorch 2.9 and later have this function.
     capabilities: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     if device.type == "cpu" and capabilities().get("amx_bf16"):
         return "cpu with AMX"
@@ -116,15 +122,15 @@ def kind_of(device: torch.device) -> str:
 
 
 def speed_up(game: nn.Module, device: torch.device, *, precision: str = "fp32") -> None:
-    """Exchange modules of a game for faster ones on `device`, and order weights for it."""
+    """Replace modules of a game by faster ones for `device`, and set the layout of weights."""
     layouts = CHANNELS_LAST.get(kind_of(device), {})
     for part in list(game.modules()):
-        if isinstance(part, dcgan.ResizeConvolution):
+        if isinstance(part, ResizeConvolution):
             part.folded = True
         if isinstance(part, resnet.ToImage):
             part.blocked = device.type == "cpu"
         if isinstance(part, Convolution | TransposedConvolution):
-            # Each look at a weight that is divided by its spectral norm moves an estimate.
+            # Each access to a weight that is divided by its spectral norm updates an estimate.
             part.as_product = device.type == "cpu" and not is_parametrized(part)
         for networks in (DCGAN, RESNET):
             if isinstance(part, networks):
@@ -136,14 +142,14 @@ def speed_up(game: nn.Module, device: torch.device, *, precision: str = "fp32") 
 
 
 def work_in_place(network: nn.Module) -> None:
-    """Let activations write over what they get: no layer before them needs it any more."""
+    """Let activations overwrite their inputs, which no layer before them needs any more."""
     for part in network.modules():
         if isinstance(part, nn.ReLU | nn.LeakyReLU):
             part.inplace = True
 
 
 def exchange(network: nn.Module) -> None:
-    """Put this module's classes where they compute the same as PyTorch's."""
+    """Replace PyTorch's layers by the classes of this module that compute the same."""
     for name, part in list(network.named_children()):
         if type(part) is nn.InstanceNorm2d and not (part.affine or part.track_running_stats):
             setattr(network, name, CpuInstanceNorm(part.eps).train(part.training))

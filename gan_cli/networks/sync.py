@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from typing_extensions import override
 
 from gan_cli.system.ranks import Ranks
 
@@ -13,14 +14,16 @@ class JointSum(torch.autograd.Function):
     """Sum over all processes; so is its gradient."""
 
     @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:  # noqa: ARG004
+    @override
+    def forward(ctx: object, x: Tensor) -> Tensor:
         """(...) -> the same shape, equal everywhere."""
         total = x.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> Tensor:  # noqa: ARG004
+    @override
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
         """The sum of all processes' gradients."""
         total = gradients[0].clone()
         distributed.all_reduce(total)
@@ -39,9 +42,11 @@ class JointBatchNorm(_BatchNorm):
     PyTorch's own nn.SyncBatchNorm is for GPUs alone. Processes hold as many data each.
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
+    @override
+    def _check_input_dim(self, input: Tensor) -> None:
         """Vectors and images alike."""
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, C) or (n, C, H, W) -> the same, in evaluation mode by the running averages."""
         if not self.training:

@@ -10,8 +10,8 @@ from pathlib import Path
 from gan_cli.data.base import AnyDataset, ShardDataset
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start, flatten
-from gan_cli.settings.build import foreign_targets
 from gan_cli.settings.schema import RESUMABLE
+from gan_cli.settings.targets import foreign_targets
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.shell import command, program, settings

@@ -163,11 +163,11 @@ def own_folder(output_dir: Path, name: str) -> Path:
         UserError: the name cannot be used, or is that of something else.
     """
     from gan_cli.runs.directory import is_run
-    from gan_cli.settings.values import name_problem
+    from gan_cli.settings.values import name_problems
 
     directory = output_dir / name
-    if problem := name_problem(name):
-        raise UserError(problem)
+    if problems := name_problems("name", name):
+        raise UserError(problems)
     if is_run(directory):
         raise UserError(f"name={name}: {directory} is a run, not a sweep. Give another name")
     if directory.exists() and not directory.is_dir():

@@ -1,0 +1,217 @@
+"""Tries to make what a config names, without memory, random numbers or files: `check` reports."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from gan_cli.errors import (
+    Problem,
+    SettingsError,
+    UserError,
+    did_you_mean,
+    problems_in,
+)
+from gan_cli.games.base import Roles
+from gan_cli.regularizers import Regularizer
+from gan_cli.settings.build import build_optimizer, make_networks
+from gan_cli.settings.targets import (
+    PLACES,
+    Node,
+    arguments,
+    in_packages,
+    node_at,
+    places,
+    resolve,
+    wanted,
+)
+from gan_cli.settings.values import describe, fits, is_positive
+from gan_cli.spec import AnySpec
+
+
+@dataclass
+class Parts:
+    """What could be made of a config.
+
+    Attributes:
+        objects: by key of their node: data, noise, loss, schedule, regularizers.
+        classes: likewise, of those whose constructors need more than the node: the model, its
+            networks, the optimizer.
+        spec: of the data; None: unknown.
+        networks: by role, without values (on PyTorch's meta device); a user's own are not tried.
+        problems: why the others could not be made.
+    """
+
+    objects: dict[str, Any] = field(default_factory=dict)
+    classes: dict[str, type] = field(default_factory=dict)
+    spec: AnySpec | None = None
+    networks: dict[str, nn.Module] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def regularizers(self) -> list[Regularizer]:
+        """All that `regularizer=` names."""
+        return [value for value in self.objects.values() if isinstance(value, Regularizer)]
+
+
+def make_parts(config: Node, *, trusted: bool) -> Parts:
+    """Make what can be made of a config.
+
+    Args:
+        config: resolved, with a class named in each place.
+        trusted: classes may come from anywhere.
+    """
+    parts = Parts()
+    for key, place in places(config).items():
+        node = node_at(config, key)
+        try:
+            target = resolve(node["_target_"], place, trusted=trusted)
+            require_signature(target, arguments(node, place), supplied=place.supplied)
+            if place.supplied:
+                parts.classes[key] = target
+            else:
+                parts.objects[key] = target(**arguments(node, place))
+        except Exception as error:  # noqa: BLE001  (a user's own class may raise anything)
+            parts.problems += problems_in(error, key=key)
+    if "data" in parts.objects:
+        try:
+            parts.spec = parts.objects["data"].spec
+        except (UserError, ValueError) as error:  # no folder that tells the classes, say
+            parts.problems += problems_in(error, key="data")
+    if parts.spec is not None and "noise" in parts.objects and "model" in parts.classes:
+        networks = try_networks(config, parts.spec, parts)
+        parts.networks = networks.made
+        parts.problems += networks.problems
+        if "loss" in parts.objects:
+            parts.problems += game_problems(config, parts)
+    return parts
+
+
+def require_signature(
+    target: type, settings: Mapping[str, Any], *, supplied: Collection[str]
+) -> None:
+    """Compare a node's settings with the arguments of its class's constructor.
+
+    Args:
+        target: the class.
+        settings: the node's, by argument.
+        supplied: arguments that come from the run.
+
+    Raises:
+        SettingsError: the constructor lacks some, does not know them, or wants another type.
+    """
+    parameters = inspect.signature(target).parameters
+    try:
+        hints = typing.get_type_hints(inspect.getattr_static(target, "__init__"))
+    except NameError:  # names imported for type checkers alone
+        hints = {}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    problems = []
+    for name, value in settings.items():
+        if name in supplied:
+            problems.append(Problem.about(name, "comes from the run itself and cannot be set"))
+        elif name not in parameters and not takes_any:
+            known = [p for p in parameters if p not in supplied]
+            hint = did_you_mean(name, known)
+            advice = (
+                f"{target.__name__} has no such argument; it has {', '.join(known) or 'none'}"
+                + (f". {hint}" if hint else "")
+            )
+            problems.append(Problem(name, value, advice))
+        elif name in hints and not fits(value, hints[name]):
+            problems.append(Problem(name, value, f"must be {describe(hints[name])}"))
+    problems += [
+        Problem.about(name, f"is missing, and {target.__name__} needs it")
+        for name, p in parameters.items()
+        if p.default is p.empty
+        and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        and name not in settings
+        and name not in supplied
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
+@dataclass
+class Networks:
+    """The networks that could be made, by role, and why the others could not."""
+
+    made: dict[str, nn.Module] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def try_networks(config: Node, spec: AnySpec, parts: Parts) -> Networks:
+    """Let the networks' constructors check their arguments, on the meta device."""
+    networks = Networks()
+    model: Any = parts.classes["model"]
+    try:
+        roles: Roles = model.roles(spec, noise_dim=parts.objects["noise"].dim)
+    except SettingsError as error:
+        return Networks(problems=problems_in(error, key="model"))
+    except ValueError as error:  # names its key itself
+        return Networks(problems=[Problem.about("", str(error))])
+    for role, supplied in (
+        ("generator", roles.generators),
+        ("discriminator", roles.discriminators),
+    ):
+        key = f"model.{role}"
+        if key not in parts.classes or not in_packages(parts.classes[key].__module__):
+            continue  # a user's network may not know the meta device
+        try:
+            with torch.device("meta"):
+                networks.made[role] = make_networks(config, key, supplied)
+        except UserError as error:
+            networks.problems += error.problems
+        except (RuntimeError, OverflowError) as error:
+            networks.problems.append(too_large(key, error))
+    return networks
+
+
+def game_problems(config: Node, parts: Parts) -> list[Problem]:
+    """Let the game's constructor check its arguments."""
+    target = parts.classes["model"]
+    if len(parts.networks) < 2 or not in_packages(target.__module__):
+        return []
+    supplied = {
+        **parts.networks,
+        "noise": parts.objects["noise"],
+        "loss": parts.objects["loss"],
+        "spec": parts.spec,
+    }
+    try:
+        with torch.device("meta"):
+            target(**wanted(target, supplied), **arguments(config["model"], PLACES["model"]))
+    except (ValueError, TypeError) as error:
+        return problems_in(error, key="model")
+    except (RuntimeError, OverflowError) as error:
+        return [too_large("model", error)]
+    return []
+
+
+def too_large(key: str, error: Exception) -> Problem:
+    """PyTorch cannot make tensors of such a size."""
+    return Problem.about(key, f"too large to be built ({str(error).splitlines()[0]})")
+
+
+def optimizer_problems(config: Node, *, on_cpu: bool) -> list[Problem]:
+    """Let the optimizer check its arguments, and on the CPU step once, on a weight nobody needs."""
+    if not is_positive(config["optimizer"]["lr"]):
+        return []  # reported already
+    parameter = nn.Parameter(torch.zeros(2, 2))
+    parameter.grad = torch.zeros_like(parameter)
+    try:
+        optimizer = build_optimizer(config, "d", [parameter])
+        if on_cpu:  # what one device cannot another may
+            optimizer.step()
+    except UserError as error:
+        return error.problems
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        return [Problem.about("optimizer", f"cannot step with these settings ({reason})")]
+    return []
