@@ -1,5 +1,7 @@
 """The command line: every mistake is one message with exit code 2, and no traceback."""
 
+import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -16,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from gan_cli import __version__
 from gan_cli.cli import commands
+from gan_cli.cli.app import App
 from gan_cli.runs import checkpoint
 from gan_cli.runs.directory import claim
 from gan_cli.system.shell import command, hydra_value
@@ -32,13 +36,17 @@ MISTAKES = [
     (["noise.dmi=3"], ["noise.dmi", "no such key", "Did you mean noise.dim?"]),
     (["noise=uniform", "noise.hihg=3"], ["Did you mean noise.high?"]),
     (["+foo=3"], ["foo", "no such key"]),
+    (["foo=3"], ["foo: no such key. --cfg job prints all there are."]),
+    (["=3"], ["=3: no such key"]),
     (["step=3"], ["step", "Did you mean steps?"]),
     (["k=two"], ["k=two", "must be a whole number"]),
     (["k=1.5"], ["k=1.5", "must be a whole number"]),
     (["max_minutes=soon"], ["max_minutes=soon", "must be a number, or null"]),
     (["debug=perhaps"], ["debug=perhaps", "true or false"]),
     (["vanilla"], ["vanilla: not of the form key=value"]),
+    (["modl"], ["modl: not of the form key=value. Did you mean model?"]),
     (["lr=0.1"], ["lr: no such key", "Did you mean optimizer.lr?"]),
+    (["hidden=3"], ["Did you mean model.discriminator.hidden or model.generator.hidden"]),
     (["noise.low=0"], ["noise.low: no such key", "noise.dim, noise.std"]),
     (["+model=vanilla"], ["Drop the +: model=vanilla"]),
     (["-m", "model=nope,vanilla"], ["model=nope: no such option"]),
@@ -62,6 +70,10 @@ MISTAKES = [
     (["~steps"], ["steps"]),
     (["regularizer=null"], ["write regularizer=[] for none"]),
     (["regularizer=r1", "regularizer=r2"], ["is given twice", "regularizer=[r1,r2]"]),
+    (
+        ["model=null", "noise="],
+        ["2 problems in the command line", "model=null", "noise=: is needed"],
+    ),
     (["regularizer=[r1,bad]"], ["regularizer=bad: no such option"]),
     (["regularizer=1"], ["Config group override"]),
     (["model=cgan", "model.generator.labels=none"], ["model.generator.labels=none"]),
@@ -123,7 +135,24 @@ def test_sample_mistakes(cli: Cli, arguments: list[str], words: list[str]) -> No
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--help").out.strip() == commands.train_help().strip()
     assert cli("-h", app=commands.SAMPLE).out.strip() == commands.SAMPLE_HELP.strip()
-    assert cli("--version").out.startswith("gan-train 0.")
+    assert cli("--version").out == f"gan-train {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "app", [commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE]
+)
+def test_all_tasks_are_called_alike(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = importlib.import_module(app.task)
+    parameters = inspect.signature(task.run).parameters
+    assert len(parameters) == 2
+    monkeypatch.setattr(task, "run", lambda config, from_command_line: (config, from_command_line))
+    assert app.run_task({"k": 1}, ["k"]) == ({"k": 1}, ["k"])
+
+
+@pytest.mark.parametrize("name", ["train", "sample", "translate", "evaluate"])
+def test_console_scripts_lead_to_the_apps(name: str) -> None:
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name=f"gan-{name}")
+    assert script.load() == getattr(commands, name.upper()).main
 
 
 def test_hydras_own_help_stays(cli: Cli) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gan_cli.cli.sweep.plan import Plan, count_jobs, finish
+from gan_cli.cli.sweep.job import config_of_job
+from gan_cli.cli.sweep.overview import finish
+from gan_cli.cli.sweep.plan import Plan, count_jobs
 from gan_cli.runs import checkpoint
 from gan_cli.runs.log import MACHINE
 from tests.conftest import Cli
@@ -100,10 +102,11 @@ def test_keys_inside_a_swept_group_need_only_exist_in_its_options(cli: Cli) -> N
         (["output_dir=a,b"], "output_dir: cannot be swept"),
         (["objective=loss/d,loss/g"], "objective: cannot be swept"),
         (["resume=a,b"], "resume: cannot be swept"),
-        (["seed=1,2", "resume=outputs/x"], "a sweep goes on by itself"),
+        (["seed=1,2", "resume=outputs/x"], "resume=outputs/x: a sweep resumes its jobs"),
         (["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "joblib launcher"),
         (["seed=1,2", "name=../x"], "name=../x"),
-        (["seed=1,2", "direction=up"], "direction=up: use minimize or maximize"),
+        (["name=a,b", "resume=x"], "2 problems in the command line"),
+        (["seed=1,2", "direction=up"], "direction=up: use minimize"),
         (["seed=1,2", "hydra/sweeper=optuna"], "needs objective=KEY"),
         (["seed=1,2", "hydra/launcher=nowhere"], "nowhere"),
     ],
@@ -172,6 +175,19 @@ def test_long_names_are_cut_and_stay_apart(cli: Cli) -> None:
     jobs = [row["job"] for row in table()]
     assert len(set(jobs)) == 2
     assert max(map(len, jobs)) <= 120
+
+
+def test_a_job_gets_a_config_of_its_own() -> None:
+    composed = {"name": None, "output_dir": "o", "resume": None, "threads": None, "seed": 3}
+    before = dict(composed)
+    config = config_of_job(composed, "seed-3", plan=Plan([], Path("runs/s"), None), threads=2)
+    assert composed == before
+    assert list(config) == list(composed)
+    assert config == {
+        "name": "s/seed-3", "output_dir": "runs", "resume": "auto", "threads": 2, "seed": 3,
+    }  # fmt: skip
+    again = config_of_job({**composed, "threads": 5}, "j", plan=Plan([], Path("s"), 1), threads=2)
+    assert again["threads"] == 5  # the command line's
 
 
 def test_jobs_are_counted() -> None:
@@ -264,7 +280,7 @@ def test_stopping_jobs_in_processes_saves_them(
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "the same command with name=s goes on with it" in out
+    assert "the same command with name=s resumes it" in out
     assert "Traceback" not in out
     assert "not begun 2 of 4 jobs" in out
     monkeypatch.chdir(tmp_path)
