@@ -192,7 +192,7 @@ def test_two_runs_never_share_a_directory(cli: Cli) -> None:
     assert Path("outputs/vanilla-digits-8").is_dir()
 
 
-def test_an_occupied_name_is_refused(cli: Cli) -> None:
+def test_an_occupied_name_is_rejected(cli: Cli) -> None:
     assert cli(*FAST, "name=mine").code == 0
     before = Path("outputs/mine/metrics.jsonl").read_text()
     result = cli(*FAST, "name=mine")
@@ -287,10 +287,10 @@ def test_own_configs_and_classes(cli: Cli) -> None:
     run = "outputs/mine-digits-1"
     for app, words in ((commands.TRAIN, [f"resume={run}", "steps=5"]),
                        (commands.SAMPLE, [f"run={run}"])):  # fmt: skip
-        refused = cli(*words, app=app)
-        assert refused.code == 2
-        assert "my_nets.Mine" in refused.err
-        assert "trust_checkpoint=true" in refused.err
+        rejected = cli(*words, app=app)
+        assert rejected.code == 2
+        assert "my_nets.Mine" in rejected.err
+        assert "trust_checkpoint=true" in rejected.err
         assert cli(*words, "trust_checkpoint=true", app=app).code == 0
 
 
@@ -420,7 +420,7 @@ def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
     assert "D(G(z))" in done.stdout
 
 
-def test_options_of_ones_own_are_suggested_too(cli: Cli) -> None:
+def test_options_in_the_users_folder_are_suggested_too(cli: Cli) -> None:
     folder = Path("mine/noise")
     folder.mkdir(parents=True)
     (folder / "cauchy.yaml").write_text("_target_: gan_cli.noise.Normal\ndim: 3\nstd: 1.0\n")
@@ -431,7 +431,7 @@ def test_options_of_ones_own_are_suggested_too(cli: Cli) -> None:
     assert "k=0" in cli("--config-dir", "mine", "k=0").err
 
 
-def test_networks_that_do_not_fit_are_refused_before_a_run_exists(cli: Cli) -> None:
+def test_networks_that_do_not_fit_are_rejected_before_a_run_exists(cli: Cli) -> None:
     Path("mine.py").write_text(
         "from torch import nn\n"
         "class G(nn.Module):\n"
@@ -456,11 +456,11 @@ def test_networks_that_do_not_fit_are_refused_before_a_run_exists(cli: Cli) -> N
     assert cli("--config-dir", "conf", "model=g", "model.generator.extra=0").code == 0
 
 
-def test_schedules_that_do_not_end_with_the_run_are_said(cli: Cli) -> None:
+def test_schedules_that_do_not_end_with_the_run_are_reported(cli: Cli) -> None:
     assert "reaches 0 at step 20000" in cli("schedule=linear_decay", *FAST).out
 
 
-def test_more_data_asked_for_than_there_are_is_said(cli: Cli) -> None:
+def test_more_data_asked_for_than_there_are_is_reported(cli: Cli) -> None:
     assert "fewer than m" in cli("data.batch_size=2000", "steps=1").out
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gan_cli import __version__
@@ -43,6 +43,7 @@ class App:
 
     name: str
     config_name: str
+    _: KW_ONLY
     help_page: Callable[[], str]
     task: str
     sweeps: bool = False
@@ -79,18 +80,19 @@ class App:
             return self._compose_and_run(arguments)
         except GanTrainError as error:
             quiet = error.is_reported  # by another process of the same run
-            return print_error(self.name, str(error), error.exit_code, debug=debug, quiet=quiet)
+            code = error.exit_code
+            return print_error(self.name, str(error), code=code, debug=debug, quiet=quiet)
         except KeyboardInterrupt as error:
             code = getattr(error, "exit_code", 130)
-            return print_error(self.name, str(error) or "stopped.", code, debug=debug)
+            return print_error(self.name, str(error) or "stopped.", code=code, debug=debug)
         except Exception as error:
             if is_composition_error(error):
-                problem = explain.explain(self.config_name, error, arguments)
+                problem = explain.explain(self.config_name, error, arguments=arguments)
                 quiet = is_later_rank()  # rank 0 prints the same
-                return print_error(self.name, str(problem), 2, debug=debug, quiet=quiet)
+                return print_error(self.name, str(problem), code=2, debug=debug, quiet=quiet)
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}."
-                return print_error(self.name, message, 2, debug=debug)
+                return print_error(self.name, message, code=2, debug=debug)
             raise
 
     def _compose_and_run(self, arguments: list[str]) -> int:
@@ -199,7 +201,9 @@ class App:
         return plain
 
 
-def print_error(name: str, message: str, code: int = 1, *, debug: bool, quiet: bool = False) -> int:
+def print_error(
+    name: str, message: str, *, code: int = 1, debug: bool = False, quiet: bool = False
+) -> int:
     """Print an error of the command `name`, and return the exit code.
 
     Args:

@@ -14,7 +14,7 @@ from gan_cli.system.shell import hydra_value
 MOST_LISTED = 40  # names after `There are:`; more would hide the rest of the message
 
 
-def explain(config_name: str, error: Exception, arguments: list[str]) -> Problem:
+def explain(config_name: str, error: Exception, *, arguments: list[str]) -> Problem:
     """Hydra's first problem in our words.
 
     Args:
@@ -31,13 +31,14 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> Problem
             continue
         problem = (
             backbone_problem(text, message)
-            or syntax_problem(text, message, roots)
-            or option_problem(text, message, options)
+            or syntax_problem(text, message, roots=roots)
+            or option_problem(text, message, options=options)
             or root_problem(text, message, config_name=config_name, roots=roots)
         )
         if problem:
             return problem
-    return inner_key_problem(config_name, error, overrides) or in_hydras_words(error)
+    inner = inner_key_problem(config_name, error, overrides=overrides)
+    return inner or in_hydras_words(error)
 
 
 def group_problems(arguments: list[str]) -> list[Problem]:
@@ -84,7 +85,7 @@ def key_problems(command: str, config: dict[str, Any], *, config_name: str) -> l
     ]
 
 
-def syntax_problem(text: str, error: str, roots: list[str]) -> Problem | None:
+def syntax_problem(text: str, error: str, *, roots: list[str]) -> Problem | None:
     """An override that Hydra's grammar cannot read, or reads as a sweep."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -112,7 +113,7 @@ def syntax_problem(text: str, error: str, roots: list[str]) -> Problem | None:
     return None
 
 
-def option_problem(text: str, error: str, options: dict[str, list[str]]) -> Problem | None:
+def option_problem(text: str, error: str, *, options: dict[str, list[str]]) -> Problem | None:
     """An option that its group does not have, or a group added twice."""
     key, _, value = text.partition("=")
     group = key.lstrip("+~").split("@")[0]
@@ -143,7 +144,7 @@ def root_problem(text: str, error: str, *, config_name: str, roots: list[str]) -
     key, _, value = text.partition("=")
     name = key.lstrip("+~").split("@")[0]
     if "." not in name and name not in roots and key != BACKBONE_GROUP:
-        hint = suggest_key(config_name, name, roots)
+        hint = suggest_key(config_name, name, roots=roots)
         return Problem.about(key or text, f"no such key. {hint}")
     root, _, inner = name.partition(".")
     if inner and is_value(config_name, root):
@@ -155,7 +156,9 @@ def root_problem(text: str, error: str, *, config_name: str, roots: list[str]) -
     return None
 
 
-def inner_key_problem(config_name: str, error: Exception, overrides: list[str]) -> Problem | None:
+def inner_key_problem(
+    config_name: str, error: Exception, *, overrides: list[str]
+) -> Problem | None:
     """A key inside a group that is not there, or is there and was to be added."""
     for text in overrides:
         key = text.partition("=")[0].lstrip("+~")
@@ -185,7 +188,7 @@ def suggest(word: str, known: list[str]) -> str:
     return hint or "--cfg job prints all there are."
 
 
-def suggest_key(config_name: str, name: str, roots: list[str]) -> str:
+def suggest_key(config_name: str, name: str, *, roots: list[str]) -> str:
     """The key that a lone word may have meant: one at the root, or one inside a group."""
     inside = [key for key in composed_keys(config_name, []) if key.rpartition(".")[2] == name]
     if inside:

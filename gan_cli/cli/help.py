@@ -25,7 +25,7 @@ the ten keys that matter most (default)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   seed=N               one seed for everything (0)
   name=NAME            name of the run (<model>-<data>-<next number>)
-  resume=RUN_DIR       go on with a run, bit for bit as if it had not stopped
+  resume=RUN_DIR       continue a run, bit for bit as if it had never stopped
 
 examples
   gan-train
@@ -80,7 +80,7 @@ keys (default)
   input=PATH           a folder, with sub-folders if any, or one image
   output=DIR           where the translations go, under the same names
   direction=NAME       a2b, b2a (a2b)
-  side_by_side=B       each image beside its translation, to look at (false)
+  side_by_side=B       each image beside its translation (false)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)
 
@@ -100,10 +100,10 @@ usage:  gan-evaluate run=RUN_DIR [key=value ...]
 keys (default)
   run=PATH             a run directory (newest checkpoint), or a checkpoint file
   metrics=LIST         names, like [parzen,diversity] (all that suit)
-  n=N                  samples, and real data to hold them against (10000)
+  n=N                  samples, and real data to compare them with (10000)
   seed=N               of the samples (0)
   inception=PATH       weights of Inception for fid and kid, or download
-  data.root=DIR        where data files lie now, if not where they did
+  data.root=DIR        where data files are now, if they have moved
   out=FILE             (evaluation.json in the run directory)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)

@@ -56,15 +56,13 @@ def run_job(
         return None
     record = new_record(config, hydra_config, plan=plan)
     record.write(plan.folder)
-    if not plan.is_parallel:
-        number = hydra_config.job.num + 1
-        Terminal().say(f"sweep {plan.folder.name}, job {number}{plan.of_jobs}: {record.job}")
-    job_config = config_of_job(
-        config, record.job, plan=plan, threads=threads_for(plan, hydra_config)
-    )
+    share = threads_for(plan, hydra_config)
+    job_config = config_of_job(config, record.job, plan=plan, threads=share)
 
     def run() -> int:
-        with silenced() if plan.is_parallel else contextlib.nullcontext():
+        number = f"{hydra_config.job.num + 1}{plan.of_jobs}"
+        with silenced(plan.is_parallel):
+            Terminal().say(f"sweep {plan.folder.name}, job {number}: {record.job}")
             return task(job_config, from_command_line)
 
     objective, failure = attempt(
@@ -145,7 +143,13 @@ def new_record(config: Mapping[str, Any], hydra_config: Any, *, plan: Plan) -> R
     if any(other.job == job and other.swept != swept for other in others):
         # The values differ in quotes or spaces alone, which names leave out.
         job += "_" + hashlib.sha256(str(swept).encode()).hexdigest()[:8]
-    return Record(job, plan.mark, swept, config["objective"], config["direction"])
+    return Record(
+        job,
+        plan.mark,
+        swept=swept,
+        objective=config["objective"],
+        direction=config["direction"],
+    )
 
 
 def job_name(hydra_config: Any) -> str:
@@ -184,8 +188,11 @@ def threads_for(plan: Plan, hydra_config: Any) -> int | None:
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
+def silenced(is_parallel: bool) -> Iterator[None]:
     """Keep a job that runs beside others off the terminal; its train.log has everything."""
+    if not is_parallel:
+        yield
+        return
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 

@@ -6,7 +6,7 @@ import contextlib
 import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Plan:
 
     arguments: list[str]
     folder: Path
+    _: KW_ONLY
     jobs: int | None
     launcher: str = BASIC
     sweeper: str = BASIC
@@ -95,10 +96,11 @@ def plan_sweep(arguments: Sequence[str], *, output_dir: str) -> Plan:
     forced = [f"++{text}" if inside and text.startswith(inside) else text for text in arguments]
     sweeper = str(fixed.get("hydra/sweeper", BASIC))
     jobs = count_jobs(overrides) if sweeper == BASIC else fixed.get("hydra.sweeper.n_trials")
+    added = hydra_settings(folder, fixed=fixed, swept=swept) + sweeper_settings(sweeper, fixed)
     return Plan(
-        [*forced, *hydra_settings(folder, fixed, swept), *sweeper_settings(sweeper, fixed)],
+        [*forced, *added],
         folder,
-        jobs if isinstance(jobs, int) else None,
+        jobs=jobs if isinstance(jobs, int) else None,
         launcher=str(fixed.get("hydra/launcher", BASIC)),
         sweeper=sweeper,
     )
@@ -150,7 +152,7 @@ def claim_folder(output_dir: Path, name: object) -> Path:
     return folder
 
 
-def hydra_settings(folder: Path, fixed: Mapping[str, Any], swept: Collection[str]) -> list[str]:
+def hydra_settings(folder: Path, *, fixed: Mapping[str, Any], swept: Collection[str]) -> list[str]:
     """Overrides that tell Hydra where jobs go, and which keys name them."""
     # Without anything to sweep, the job is named after all keys of the command line.
     unnamed: Iterable[str] = fixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import get_type_hints
 
@@ -40,6 +40,7 @@ class Record:
 
     job: str
     mark: str
+    _: KW_ONLY
     swept: dict[str, str]
     objective: str | None
     direction: str
@@ -85,8 +86,9 @@ def read_record(path: Path) -> Record:
     """
     record = Record(**json.loads(path.read_text(encoding="utf-8")))
     record.process = (record.process[0], record.process[1])  # a list in JSON
-    for name, hint in get_type_hints(Record).items():
-        typeguard.check_type(getattr(record, name), hint)
+    hints = get_type_hints(Record)
+    for attribute in fields(Record):
+        typeguard.check_type(getattr(record, attribute.name), hints[attribute.name])
     if record.state == "running" and not is_alive(record):
         record.state = "interrupted"
     return record
