@@ -34,8 +34,12 @@ MOST_SAMPLES = 1_000_000
 SAME = ("run", "step", "seed", "samples", "weights")
 
 
-def run(config: dict[str, Any]) -> int:
+def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: ARG001
     """gan-evaluate: measure, print, and keep the numbers beside the run.
+
+    Args:
+        config: resolved, plain containers.
+        from_command_line: the keys that the command line names; unused here.
 
     Raises:
         UserError: the run, its data or a value is not usable, or a metric does not suit.

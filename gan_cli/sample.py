@@ -152,8 +152,12 @@ MODES: dict[str, Callable[[Request], Picture] | None] = {
 }
 
 
-def run(config: dict[str, Any]) -> int:
+def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: ARG001
     """gan-sample: write what the config asks for, and say where.
+
+    Args:
+        config: resolved, plain containers.
+        from_command_line: the keys that the command line names; unused here.
 
     Raises:
         UserError: the run or a value is not usable, or the place cannot be written.

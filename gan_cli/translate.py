@@ -92,8 +92,12 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
     return sheet
 
 
-def run(config: dict[str, Any]) -> int:
+def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: ARG001
     """gan-translate: translate all images, and name those that could not be.
+
+    Args:
+        config: resolved, plain containers.
+        from_command_line: the keys that the command line names; unused here.
 
     Returns:
         0, or 2 if some files could not be read.

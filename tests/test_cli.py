@@ -1,5 +1,7 @@
 """The command line: every mistake is one message with exit code 2, and no traceback."""
 
+import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -16,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from gan_cli import __version__
 from gan_cli.cli import commands
+from gan_cli.cli.app import App
 from gan_cli.runs import checkpoint
 from gan_cli.runs.directory import claim
 from gan_cli.system.shell import command, hydra_value
@@ -32,13 +36,17 @@ MISTAKES = [
     (["noise.dmi=3"], ["noise.dmi", "no such key", "Did you mean noise.dim?"]),
     (["noise=uniform", "noise.hihg=3"], ["Did you mean noise.high?"]),
     (["+foo=3"], ["foo", "no such key"]),
+    (["foo=3"], ["foo: no such key. --cfg job prints all there are."]),
+    (["=3"], ["=3: no such key"]),
     (["step=3"], ["step", "Did you mean steps?"]),
     (["k=two"], ["k=two", "must be a whole number"]),
     (["k=1.5"], ["k=1.5", "must be a whole number"]),
     (["max_minutes=soon"], ["max_minutes=soon", "must be a number, or null"]),
     (["debug=perhaps"], ["debug=perhaps", "true or false"]),
     (["vanilla"], ["vanilla: not of the form key=value"]),
+    (["modl"], ["modl: not of the form key=value. Did you mean model?"]),
     (["lr=0.1"], ["lr: no such key", "Did you mean optimizer.lr?"]),
+    (["hidden=3"], ["Did you mean model.discriminator.hidden or model.generator.hidden"]),
     (["noise.low=0"], ["noise.low: no such key", "noise.dim, noise.std"]),
     (["+model=vanilla"], ["Drop the +: model=vanilla"]),
     (["-m", "model=nope,vanilla"], ["model=nope: no such option"]),
@@ -62,6 +70,10 @@ MISTAKES = [
     (["~steps"], ["steps"]),
     (["regularizer=null"], ["write regularizer=[] for none"]),
     (["regularizer=r1", "regularizer=r2"], ["is given twice", "regularizer=[r1,r2]"]),
+    (
+        ["model=null", "noise="],
+        ["2 problems in the command line", "model=null", "noise=: is needed"],
+    ),
     (["regularizer=[r1,bad]"], ["regularizer=bad: no such option"]),
     (["regularizer=1"], ["Config group override"]),
     (["model=cgan", "model.generator.labels=none"], ["model.generator.labels=none"]),
@@ -123,7 +135,24 @@ def test_sample_mistakes(cli: Cli, arguments: list[str], words: list[str]) -> No
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--help").out.strip() == commands.train_help().strip()
     assert cli("-h", app=commands.SAMPLE).out.strip() == commands.SAMPLE_HELP.strip()
-    assert cli("--version").out.startswith("gan-train 0.")
+    assert cli("--version").out == f"gan-train {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "app", [commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE]
+)
+def test_all_tasks_are_called_alike(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = importlib.import_module(app.task)
+    parameters = inspect.signature(task.run).parameters
+    assert len(parameters) == 2
+    monkeypatch.setattr(task, "run", lambda config, from_command_line: (config, from_command_line))
+    assert app.run_task({"k": 1}, ["k"]) == ({"k": 1}, ["k"])
+
+
+@pytest.mark.parametrize("name", ["train", "sample", "translate", "evaluate"])
+def test_console_scripts_lead_to_the_apps(name: str) -> None:
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name=f"gan-{name}")
+    assert script.load() == getattr(commands, name.upper()).main
 
 
 def test_hydras_own_help_stays(cli: Cli) -> None:
@@ -163,7 +192,7 @@ def test_two_runs_never_share_a_directory(cli: Cli) -> None:
     assert Path("outputs/vanilla-digits-8").is_dir()
 
 
-def test_an_occupied_name_is_refused(cli: Cli) -> None:
+def test_an_occupied_name_is_rejected(cli: Cli) -> None:
     assert cli(*FAST, "name=mine").code == 0
     before = Path("outputs/mine/metrics.jsonl").read_text()
     result = cli(*FAST, "name=mine")
@@ -258,10 +287,10 @@ def test_own_configs_and_classes(cli: Cli) -> None:
     run = "outputs/mine-digits-1"
     for app, words in ((commands.TRAIN, [f"resume={run}", "steps=5"]),
                        (commands.SAMPLE, [f"run={run}"])):  # fmt: skip
-        refused = cli(*words, app=app)
-        assert refused.code == 2
-        assert "my_nets.Mine" in refused.err
-        assert "trust_checkpoint=true" in refused.err
+        rejected = cli(*words, app=app)
+        assert rejected.code == 2
+        assert "my_nets.Mine" in rejected.err
+        assert "trust_checkpoint=true" in rejected.err
         assert cli(*words, "trust_checkpoint=true", app=app).code == 0
 
 
@@ -391,7 +420,7 @@ def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
     assert "D(G(z))" in done.stdout
 
 
-def test_options_of_ones_own_are_suggested_too(cli: Cli) -> None:
+def test_options_in_the_users_folder_are_suggested_too(cli: Cli) -> None:
     folder = Path("mine/noise")
     folder.mkdir(parents=True)
     (folder / "cauchy.yaml").write_text("_target_: gan_cli.noise.Normal\ndim: 3\nstd: 1.0\n")
@@ -402,7 +431,7 @@ def test_options_of_ones_own_are_suggested_too(cli: Cli) -> None:
     assert "k=0" in cli("--config-dir", "mine", "k=0").err
 
 
-def test_networks_that_do_not_fit_are_refused_before_a_run_exists(cli: Cli) -> None:
+def test_networks_that_do_not_fit_are_rejected_before_a_run_exists(cli: Cli) -> None:
     Path("mine.py").write_text(
         "from torch import nn\n"
         "class G(nn.Module):\n"
@@ -427,11 +456,11 @@ def test_networks_that_do_not_fit_are_refused_before_a_run_exists(cli: Cli) -> N
     assert cli("--config-dir", "conf", "model=g", "model.generator.extra=0").code == 0
 
 
-def test_schedules_that_do_not_end_with_the_run_are_said(cli: Cli) -> None:
+def test_schedules_that_do_not_end_with_the_run_are_reported(cli: Cli) -> None:
     assert "reaches 0 at step 20000" in cli("schedule=linear_decay", *FAST).out
 
 
-def test_more_data_asked_for_than_there_are_is_said(cli: Cli) -> None:
+def test_more_data_asked_for_than_there_are_is_reported(cli: Cli) -> None:
     assert "fewer than m" in cli("data.batch_size=2000", "steps=1").out
 
 

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from gan_cli.cli import commands
 from gan_cli.cli.app import OUTPUT_DIR
+from gan_cli.cli.help import DEFAULTS as HELP_DEFAULTS
 from gan_cli.errors import UserError
 from gan_cli.runs.resume import flatten
 from gan_cli.settings.check import check
@@ -87,7 +88,7 @@ def test_help_page_is_true() -> None:
     for _, option in OPTIONS:
         assert re.search(rf"\b{option}\b", page)
     config = composed()
-    for group, option in commands.DEFAULTS.items():
+    for group, option in HELP_DEFAULTS.items():
         assert config[group] == composed(f"{group}={option}")[group]
         assert re.search(rf"{group}= +{option}\b", page)
     keys = re.findall(r"^  ([a-z_.]+)=[A-Z_]+  .*?(?:\((.+)\))?$", page, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Sweeps: a folder a job, one table, failures shown, the same command again goes on."""
+"""Sweeps: a folder a job, one table, failures shown, the same command again resumes."""
 
 import csv
 import json
@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gan_cli.cli.sweep.plan import Plan, count_jobs, finish
+from gan_cli.cli.sweep.job import config_of_job
+from gan_cli.cli.sweep.overview import finish
+from gan_cli.cli.sweep.plan import Plan, count_jobs
 from gan_cli.runs import checkpoint
 from gan_cli.runs.records import MACHINE
 from tests.conftest import Cli
@@ -51,7 +53,7 @@ def test_the_table_ranks_and_names_the_best(cli: Cli) -> None:
 
 def test_a_failed_job_is_in_the_table_and_stops_no_other(cli: Cli) -> None:
     result = cli("-m", "optimizer.lr=1e-3,1e30", "loss=minimax,nan", *FAST)
-    assert result.code == 2  # refused before any job: no such loss
+    assert result.code == 2  # rejected before any job: no such loss
     assert not Path("outputs").exists()
     result = cli("-m", "optimizer.lr=1e30,1e-3,-1", "name=s", *FAST)
     assert result.code == 1
@@ -100,10 +102,11 @@ def test_keys_inside_a_swept_group_need_only_exist_in_its_options(cli: Cli) -> N
         (["output_dir=a,b"], "output_dir: cannot be swept"),
         (["objective=loss/d,loss/g"], "objective: cannot be swept"),
         (["resume=a,b"], "resume: cannot be swept"),
-        (["seed=1,2", "resume=outputs/x"], "a sweep goes on by itself"),
+        (["seed=1,2", "resume=outputs/x"], "resume=outputs/x: a sweep resumes its jobs"),
         (["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "joblib launcher"),
         (["seed=1,2", "name=../x"], "name=../x"),
-        (["seed=1,2", "direction=up"], "direction=up: use minimize or maximize"),
+        (["name=a,b", "resume=x"], "2 problems in the command line"),
+        (["seed=1,2", "direction=up"], "direction=up: use minimize"),
         (["seed=1,2", "hydra/sweeper=optuna"], "needs objective=KEY"),
         (["seed=1,2", "hydra/launcher=nowhere"], "nowhere"),
     ],
@@ -127,7 +130,7 @@ def test_a_dry_run_writes_nothing(cli: Cli) -> None:
     assert not Path("outputs").exists()
 
 
-def test_a_single_job_is_named_after_all_that_was_given(cli: Cli) -> None:
+def test_a_single_job_is_named_after_all_overrides(cli: Cli) -> None:
     for seed in (1, 2):
         assert cli("-m", f"seed={seed}", "name=s", *FAST).code == 0
     assert len({row["job"] for row in table()}) == 2
@@ -154,13 +157,13 @@ def test_a_run_is_no_sweep(cli: Cli) -> None:
     [{"process": ["vm", 10**30]}, {"job": 5}, {"job": "../../x"}, {"swept": None}, {"code": "x"},
      {"objective": ["a"]}, {"message": None}, {"state": ["a"]}, {"more": 1}],
 )  # fmt: skip
-def test_hurt_records_are_left_out(cli: Cli, change: dict[str, Any]) -> None:
+def test_damaged_records_are_left_out(cli: Cli, change: dict[str, Any]) -> None:
     assert cli("-m", "seed=1,2", "name=s", *FAST).code == 0
     record = Path("outputs/s/.jobs/seed-2.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     with Path("outputs/s/seed-1/metrics.jsonl").open("ab") as file:
         file.write(b'{"loss/d": "a"}\n[1]\n\xff\xfe\n')
-    plan = Plan([], Path("outputs/s"), None)
+    plan = Plan([], Path("outputs/s"), jobs=None)
     assert finish(plan) == []
     assert "seed-1" in {row["job"] for row in table()}
     assert all("x" not in row["job"] for row in table())
@@ -172,6 +175,21 @@ def test_long_names_are_cut_and_stay_apart(cli: Cli) -> None:
     jobs = [row["job"] for row in table()]
     assert len(set(jobs)) == 2
     assert max(map(len, jobs)) <= 120
+
+
+def test_a_job_gets_a_config_of_its_own() -> None:
+    composed = {"name": None, "output_dir": "o", "resume": None, "threads": None, "seed": 3}
+    before = dict(composed)
+    config = config_of_job(composed, "seed-3", plan=Plan([], Path("runs/s"), jobs=None), threads=2)
+    assert composed == before
+    assert list(config) == list(composed)
+    assert config == {
+        "name": "s/seed-3", "output_dir": "runs", "resume": "auto", "threads": 2, "seed": 3,
+    }  # fmt: skip
+    again = config_of_job(
+        {**composed, "threads": 5}, "j", plan=Plan([], Path("s"), jobs=1), threads=2
+    )
+    assert again["threads"] == 5  # the command line's
 
 
 def test_jobs_are_counted() -> None:
@@ -227,9 +245,11 @@ def test_optuna_optimises_the_objective(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     rows = table()
     assert len(rows) == 2
-    found = yaml.safe_load(Path("outputs/s/optimization_results.yaml").read_text())
-    assert found["best_value"] == float(rows[0]["loss/g"]) == max(float(r["loss/g"]) for r in rows)
-    assert f"optimizer.lr-{found['best_params']['optimizer.lr']}" == rows[0]["job"]
+    results = yaml.safe_load(Path("outputs/s/optimization_results.yaml").read_text())
+    assert (
+        results["best_value"] == float(rows[0]["loss/g"]) == max(float(r["loss/g"]) for r in rows)
+    )
+    assert f"optimizer.lr-{results['best_params']['optimizer.lr']}" == rows[0]["job"]
     again = sweep(tmp_path, "-m", *search, "name=s", *FAST)  # the same trials, all finished
     assert again.stdout.count("finished") == 2
     assert len(table()) == 2
@@ -264,7 +284,7 @@ def test_stopping_jobs_in_processes_saves_them(
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "the same command with name=s goes on with it" in out
+    assert "the same command with name=s resumes it" in out
     assert "Traceback" not in out
     assert "not begun 2 of 4 jobs" in out
     monkeypatch.chdir(tmp_path)

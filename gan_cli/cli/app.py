@@ -5,24 +5,26 @@ Hydra is imported only when there is something to compose, and torch only by the
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gan_cli import __version__
 from gan_cli.cli import explain
-from gan_cli.cli.sweep import plan as sweep
-from gan_cli.errors import GanTrainError, UserError
+from gan_cli.cli.arguments import SWEEP_FLAGS, prepare
+from gan_cli.errors import GanTrainError, Problem, UserError
 from gan_cli.settings.schema import config_dir, register_schemas
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-#: What runs: the resolved config and the keys given on the command line -> exit code.
-Task = Callable[[dict[str, Any], list[str]], int]
+    from gan_cli.cli.sweep.plan import Plan
+    from gan_cli.cli.sweep.records import Record
+
 OUTPUT_DIR = "outputs"  # as in configs/train.yaml; a sweep's folder is claimed before composing
 
 
@@ -32,23 +34,24 @@ class App:
 
     Attributes:
         name: as typed.
-        config: name of its root config, without `.yaml`.
+        config_name: of its root config, without `.yaml`.
         help_page: makes the text of --help.
-        task: runs with the composed config.
+        task: the module whose `run(config, from_command_line)` does the work and returns the exit
+            code; imported when it runs.
         sweeps: whether -m makes sense.
     """
 
     name: str
-    config: str
+    config_name: str
+    _: KW_ONLY
     help_page: Callable[[], str]
-    task: Task
+    task: str
     sweeps: bool = False
 
     def main(self) -> None:
         """Run the command line and exit."""
         let_waiting_threads_sleep()
-        arguments = explain.choose_backbone(explain.flags_first(sys.argv[1:]))
-        arguments = sys.argv[1:] = explain.for_resume(arguments)
+        arguments = sys.argv[1:] = prepare(sys.argv[1:])
         if {"-h", "--help"} & set(arguments):
             print(self.help_page())  # noqa: T201
             sys.exit(0)
@@ -57,43 +60,55 @@ class App:
             sys.exit(0)
         sys.exit(self._run(arguments))
 
+    def run_task(self, config: dict[str, Any], from_command_line: list[str]) -> int:
+        """Import the task and run it.
+
+        Args:
+            config: resolved, plain containers.
+            from_command_line: the keys that the command line names.
+
+        Returns:
+            The exit code.
+        """
+        code: int = importlib.import_module(self.task).run(config, from_command_line)
+        return code
+
     def _run(self, arguments: list[str]) -> int:
         """Compose and run; every expected failure becomes one message and an exit code."""
         debug = "debug=true" in [argument.lower() for argument in arguments]
         try:
-            return self._compose_and_run()
+            return self._compose_and_run(arguments)
         except GanTrainError as error:
             quiet = error.is_reported  # by another process of the same run
-            return report(self.name, str(error), error.exit_code, debug=debug, quiet=quiet)
+            code = error.exit_code
+            return print_error(self.name, str(error), code=code, debug=debug, quiet=quiet)
         except KeyboardInterrupt as error:
             code = getattr(error, "exit_code", 130)
-            return report(self.name, str(error) or "stopped.", code, debug=debug)
+            return print_error(self.name, str(error) or "stopped.", code=code, debug=debug)
         except Exception as error:
             if is_composition_error(error):
-                message = explain.explain(self.config, error, arguments)
-                quiet = os.environ.get("RANK", "0") != "0"  # rank 0 says the same
-                return report(self.name, message, 2, debug=debug, quiet=quiet)
+                problem = explain.explain(self.config_name, error, arguments=arguments)
+                quiet = is_later_rank()  # rank 0 prints the same
+                return print_error(self.name, str(problem), code=2, debug=debug, quiet=quiet)
             if isinstance(error, OSError) and error.filename is not None:
-                return report(self.name, f"{error.filename}: {error.strerror}.", 2, debug=debug)
+                message = f"{error.filename}: {error.strerror}."
+                return print_error(self.name, message, code=2, debug=debug)
             raise
 
-    def _compose_and_run(self) -> int:
+    def _compose_and_run(self, arguments: list[str]) -> int:
         # Hydra's own handler prints the first problem and exits 1; ours rewrites it.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         register_schemas()
-        explain.refuse_empty_groups(sys.argv[1:])
-        if {"-m", "--multirun"} & set(sys.argv):
-            if os.environ.get("WORLD_SIZE", "1") != "1":
-                refusal = UserError("-m: a sweep is one process. Start each job under torchrun.")
-                refusal.is_reported = os.environ.get("RANK", "0") != "0"
-                raise refusal
-            return self._sweep()
+        if problems := explain.group_problems(arguments):
+            raise UserError(problems, where="the command line")
+        if SWEEP_FLAGS & set(arguments):
+            return self._sweep(arguments)
         codes: list[int] = []
         failures: list[Exception] = []
 
         def job(config: DictConfig) -> None:
             try:
-                codes.append(self.task(self._plain(config), given_keys()))
+                codes.append(self.run_task(self._plain(config), overridden_keys()))
             except Exception as error:  # noqa: BLE001  (Hydra would print a report of its own)
                 failures.append(error)
 
@@ -106,79 +121,98 @@ class App:
         """Let Hydra compose the config, once or for each job of a sweep, and call `job` with it."""
         import hydra
 
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=self.config)(
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=self.config_name)(
             job
         )()
 
-    def _sweep(self) -> int:
-        if not self.sweeps:
-            raise UserError(f"-m: {self.name} does not sweep; call it once for each.")
-        plan = sweep.plan(sys.argv[1:], output_dir=OUTPUT_DIR)
+    def _sweep(self, arguments: list[str]) -> int:
+        """Run all jobs of a sweep, then write and print their table."""
+        self._require_a_sweep_makes_sense()
+        from gan_cli.cli.sweep.overview import Overview, finish
+        from gan_cli.cli.sweep.plan import discard_if_unused, plan_sweep
+
+        plan = plan_sweep(arguments, output_dir=OUTPUT_DIR)
         sys.argv[1:] = plan.arguments
-
-        def say_error(job: str, error: Exception) -> None:
-            report(self.name, f"{job}: {error}", debug=not isinstance(error, GanTrainError))
-
-        def job(config: DictConfig) -> float | None:  # may run in another process
-            from hydra.core.hydra_config import HydraConfig
-
-            from gan_cli.system.terminal import Terminal
-
-            say = Terminal().say
-            job_config = HydraConfig.get()
-            return sweep.run_job(
-                self._plain(config),
-                given_keys(),
-                job_config,
-                sweep=plan,
-                task=self.task,
-                say=say,
-                report=say_error,
-            )
-
-        failed: list[sweep.Record] = []
+        failed: list[Record] = []
         ended: Exception | None = None
         try:
-            with sweep.Overview(plan):
-                self._compose(job)
+            with Overview(plan):
+                self._compose(self._job_of(plan))
         except Exception as error:
             if is_composition_error(error) or isinstance(error, GanTrainError):
                 raise
             ended = error  # a launcher or sweeper gave up; what the jobs did is kept
         finally:
-            sweep.discard_if_unused(plan.folder)
-            failed = sweep.finish(plan)
+            discard_if_unused(plan.folder)
+            failed = finish(plan)
         if ended is not None and not failed:
-            words = f"{plan.launcher} launcher, {plan.sweeper} sweeper"
-            raise GanTrainError(f"the sweep cannot go on ({words}): {ended}") from ended
+            plugins = f"{plan.launcher} launcher, {plan.sweeper} sweeper"
+            raise GanTrainError(f"the sweep cannot go on ({plugins}): {ended}") from ended
         if failed:
             names = ", ".join(f"{record.job} ({record.state})" for record in failed)
             raise GanTrainError(f"{len(failed)} of the sweep's jobs failed: {names}")
         return 0
 
+    def _require_a_sweep_makes_sense(self) -> None:
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            advice = "a sweep is one process. Start each job under torchrun."
+            error = UserError(Problem.about("-m", advice))
+            error.is_reported = is_later_rank()
+            raise error
+        if not self.sweeps:
+            advice = f"{self.name} does not sweep; call it once for each."
+            raise UserError(Problem.about("-m", advice))
+
+    def _job_of(self, plan: Plan) -> Callable[[DictConfig], float | None]:
+        """What Hydra calls for each job of a sweep, maybe in another process."""
+        from gan_cli.cli.sweep.job import run_job
+
+        def print_failure(job: str, error: Exception) -> None:
+            is_bug = not isinstance(error, GanTrainError)
+            print_error(self.name, f"{job}: {error}", debug=is_bug)
+
+        def job(config: DictConfig) -> float | None:
+            from hydra.core.hydra_config import HydraConfig
+
+            return run_job(
+                self._plain(config),
+                overridden_keys(),
+                hydra_config=HydraConfig.get(),
+                plan=plan,
+                task=self.run_task,
+                print_error=print_failure,
+            )
+
+        return job
+
     def _plain(self, config: DictConfig) -> dict[str, Any]:
-        """The composed config as plain containers, with all keys that it needs."""
+        """The composed config as plain containers.
+
+        Raises:
+            UserError: a key is not known, or has no value.
+        """
         from omegaconf import OmegaConf
 
         container = OmegaConf.to_container(config, resolve=True)
         assert isinstance(container, dict)
         plain = {str(key): value for key, value in container.items()}
-        self._require_all_keys(plain)
+        if problems := explain.key_problems(self.name, plain, config_name=self.config_name):
+            raise UserError(problems)
         return plain
 
-    def _require_all_keys(self, config: dict[str, Any]) -> None:
-        known = explain.field_names(self.config)
-        for key in config:
-            if key not in known:
-                raise UserError(f"{key}: no such key. {explain.choices(key, known)}")
-        missing = [key for key in known if config.get(key, "???") == "???"]
-        if missing:
-            key = missing[0]
-            raise UserError(f"{key}: is missing. Usage: {self.name} {key}=... (see --help)")
 
+def print_error(
+    name: str, message: str, *, code: int = 1, debug: bool = False, quiet: bool = False
+) -> int:
+    """Print an error of the command `name`, and return the exit code.
 
-def report(name: str, message: str, code: int = 1, *, debug: bool, quiet: bool = False) -> int:
-    """Print an error, with its traceback if asked for; nothing if `quiet`."""
+    Args:
+        name: of the command.
+        message: what is wrong, and what would work.
+        code: the exit code.
+        debug: print the traceback, too.
+        quiet: print no message.
+    """
     if debug:
         traceback.print_exc()
     if not quiet:
@@ -186,8 +220,13 @@ def report(name: str, message: str, code: int = 1, *, debug: bool, quiet: bool =
     return code
 
 
+def is_later_rank() -> bool:
+    """Whether this is one of several processes under torchrun, and not the first."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 def is_composition_error(error: Exception) -> bool:
-    """Whether Hydra or OmegaConf refused the command line or a config file."""
+    """Whether Hydra or OmegaConf rejected the command line or a config file."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -200,8 +239,8 @@ def is_composition_error(error: Exception) -> bool:
     return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("hydra.")
 
 
-def given_keys() -> list[str]:
-    """The keys that the command line of the job that runs now names, without `+`, `~` and `@`."""
+def overridden_keys() -> list[str]:
+    """The keys that the running job's command line names, without `+`, `~` and `@`."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -1,28 +1,20 @@
-"""What is wrong with a command line that Hydra refuses: the key, the value, what would work."""
+"""What is wrong with a command line that Hydra rejects: the key, the value, what would work."""
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from gan_cli.errors import UserError, nearest
-from gan_cli.settings.schema import SCHEMAS, config_dir, groups, split_arguments
+from gan_cli.cli.arguments import BACKBONE, BACKBONE_GROUP
+from gan_cli.cli.keys import all_options, composed_keys, field_names, field_type, is_value
+from gan_cli.errors import UNSAID, Problem, did_you_mean
+from gan_cli.settings.schema import MISSING, config_dir, groups, split_arguments
 from gan_cli.system.shell import hydra_value
 
-TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "text",
-    "list[int]": "a list of whole numbers, like [0,1]",
-}
+MOST_LISTED = 40  # names after `There are:`; more would hide the rest of the message
 
 
-def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
+def explain(config_name: str, error: Exception, *, arguments: list[str]) -> Problem:
     """Hydra's first problem in our words.
 
     Args:
@@ -30,42 +22,70 @@ def explain(config_name: str, error: Exception, arguments: list[str]) -> str:
         error: what Hydra raised.
         arguments: the command line.
     """
-    overrides, own_folder = split_arguments(arguments)
-    options = all_options(own_folder)
+    overrides, users_folder = split_arguments(arguments)
+    options = all_options(users_folder)
     roots = [*field_names(config_name), *(group for group in options if group == "experiment")]
+    message = str(error)
     for text in overrides:
-        if not text.lstrip("+~").startswith("hydra"):
-            message = explain_backbone(text, str(error)) or explain_syntax(text, str(error), roots)
-            message = message or explain_group(text, str(error), options)
-            message = message or explain_root(config_name, text, str(error), roots)
-            if message:
-                return message
-    return explain_nested(config_name, error, overrides)
+        if text.lstrip("+~").startswith("hydra"):
+            continue
+        problem = (
+            backbone_problem(text, message)
+            or syntax_problem(text, message, roots=roots)
+            or option_problem(text, message, options=options)
+            or root_problem(text, message, config_name=config_name, roots=roots)
+        )
+        if problem:
+            return problem
+    inner = inner_key_problem(config_name, error, overrides=overrides)
+    return inner or in_hydras_words(error)
 
 
-def refuse_empty_groups(arguments: list[str]) -> None:
-    """Refuse `group=null` and the like, at which Hydra fails without naming it.
+def group_problems(arguments: list[str]) -> list[Problem]:
+    """Groups that are chosen twice, or left without an option as in `model=null`.
 
-    Raises:
-        UserError: a group that every run needs is left without an option.
+    Hydra fails at these without naming the group.
     """
-    seen: dict[str, str] = {}
+    problems: list[Problem] = []
+    chosen: dict[str, str] = {}
     for text in arguments:
         key, equals, value = text.partition("=")
         options = groups().get(key, [])
         if not equals or not options:
             continue
-        if key in seen:
-            both = f" Write regularizer=[{seen[key]},{value}]" if key == "regularizer" else ""
-            raise UserError(f"{key}={seen[key]} {text}: is given twice.{both}")
-        seen[key] = value
-        if key == "regularizer" and value in ("", "null"):
-            raise UserError(f"{text}: write regularizer=[] for none")
-        if key != "experiment" and value in ("", "null"):
-            raise UserError(f"{text}: is needed. Choose one of: {', '.join(options)}")
+        if key in chosen:
+            both = f" Write regularizer=[{chosen[key]},{value}]" if key == "regularizer" else ""
+            advice = f"is given twice, as {chosen[key]} and as {value}.{both}"
+            problems.append(Problem.about(key, advice))
+        chosen[key] = value
+        if value in ("", "null") and key == "regularizer":
+            problems.append(Problem(key, value, "write regularizer=[] for none"))
+        elif value in ("", "null") and key != "experiment":
+            advice = f"is needed. Choose one of: {', '.join(options)}"
+            problems.append(Problem(key, value, advice))
+    return problems
 
 
-def explain_syntax(text: str, error: str, roots: list[str]) -> str | None:
+def key_problems(command: str, config: dict[str, Any], *, config_name: str) -> list[Problem]:
+    """Keys at the root of a composed config that are not known, or have no value.
+
+    Args:
+        command: the console script.
+        config: composed and resolved.
+        config_name: the name of its root config.
+    """
+    known = field_names(config_name)
+    unknown = [key for key in config if key not in known]
+    if unknown:
+        return [Problem.about(key, f"no such key. {suggest(key, known)}") for key in unknown]
+    return [
+        Problem.about(key, f"is missing. Give {key}=... (see {command} --help)")
+        for key in known
+        if key not in config or config[key] == MISSING
+    ]
+
+
+def syntax_problem(text: str, error: str, *, roots: list[str]) -> Problem | None:
     """An override that Hydra's grammar cannot read, or reads as a sweep."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -75,187 +95,108 @@ def explain_syntax(text: str, error: str, roots: list[str]) -> str | None:
     try:
         parsed = OverridesParser.create().parse_override(text)
     except HydraException:
-        if equals:
-            return (
-                f"{text}: cannot be read, because Hydra gives some characters in it a meaning. "
-                f"Quote it twice, for the shell and for Hydra:\n  {quoted}"
-            )
-        match = nearest(key, roots)
-        return f"{key}: not of the form key=value." + (
-            f" Did you mean {match}=...?" if match else ""
+        if not equals:
+            return Problem.about(key, join("not of the form key=value.", did_you_mean(key, roots)))
+        return Problem(
+            key,
+            value,
+            "cannot be read, because Hydra gives some characters in it a meaning. "
+            f"Quote it twice, for the shell and for Hydra:\n  {quoted}",
         )
     if parsed.is_sweep_override() and "Ambiguous value" in error:
-        return (
-            f"{text}: a comma makes a sweep. Add -m to sweep, write [{value}] for a list, "
-            f"or quote it as text: {quoted}"
+        return Problem(
+            key,
+            value,
+            f"a comma makes a sweep. Add -m to sweep, write [{value}] for a list, "
+            f"or quote it as text: {quoted}",
         )
     return None
 
 
-def explain_group(text: str, error: str, options: dict[str, list[str]]) -> str | None:
+def option_problem(text: str, error: str, *, options: dict[str, list[str]]) -> Problem | None:
     """An option that its group does not have, or a group added twice."""
     key, _, value = text.partition("=")
     group = key.lstrip("+~").split("@")[0]
     if group not in options:
         return None
     if key.startswith("+"):
-        return f"{text}: the group is there already. Drop the +: {group}={value}"
+        return Problem(key, value, f"the group is there already. Drop the +: {group}={value}")
     for option in value.strip("[]").split(","):
         if option not in options[group] and f"{group}/{option}" in error:
-            return f"{group}={option}: no such option. {choices(option, options[group])}"
+            return Problem(group, option, f"no such option. {suggest(option, options[group])}")
     return None
 
 
-def explain_root(config_name: str, text: str, error: str, roots: list[str]) -> str | None:
-    """A key that is not there, or a value of another type than its key's."""
-    key, _, _ = text.partition("=")
-    name = key.lstrip("+~").split("@")[0]
-    if "." not in name and name not in roots and key != BACKBONE_GROUP:
-        return f"{key}: no such key. {suggest_root(config_name, name, roots)}"
-    root, _, inner = name.partition(".")
-    if inner and is_value(config_name, root):
-        lone = inner.rpartition(".")[2]
-        match = lone if lone in roots else nearest(lone, roots)
-        hint = f" Did you mean {match}?" if match else ""
-        return f"{key}: no such key: {root} is one value.{hint}"
-    kind = field_type(config_name, name)
-    if kind and "rror merging override" in error and text in error:
-        return f"{text}: must be {kind}"
-    return None
-
-
-def explain_nested(config_name: str, error: Exception, overrides: list[str]) -> str:
-    """A key inside a group that is not there, or Hydra's own words for all else."""
-    for text in overrides:
-        key = text.partition("=")[0].lstrip("+~")
-        if "." in key and f"'{key}'" in str(error):
-            known = composed_keys(config_name, overrides)
-            if key in known and text.startswith("+"):
-                return f"{key}: is there already. Drop the +: {text.lstrip('+')}"
-            if key in known:
-                continue
-            parent = key.rpartition(".")[0]
-            beside = [name for name in known if name.rpartition(".")[0] == parent]
-            return f"{key}: no such key. {choices(key, beside or known)}"
-    lines = [str(error), str(error.__cause__ or "")]
-    return " ".join(" ".join(lines).split())
-
-
-def suggest_root(config_name: str, name: str, roots: list[str]) -> str:
-    """The key that a lone word may have meant: one at the root, or one inside a group."""
-    match = nearest(name, roots)
-    inside = [key for key in composed_keys(config_name, []) if key.rpartition(".")[2] == name]
-    if inside and match != name:
-        return f"Did you mean {' or '.join(inside[:3])}?"
-    return choices(name, roots)
-
-
-def all_options(own_folder: str | None) -> dict[str, list[str]]:
-    """Options of all groups, those in the user's --config-dir included."""
-    options = groups()
-    if own_folder and Path(own_folder).is_dir():
-        for group, found in groups(Path(own_folder)).items():
-            options[group] = sorted({*options.get(group, []), *found})
-    return options
-
-
-def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
-    """All dotted keys of the config with the groups chosen as in `overrides`, as far as valid."""
-    from hydra import compose, initialize_config_dir
-
-    options = groups()
-    pairs = [text.partition("=") for text in overrides]
-    chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
-    if "model=cgan" in chosen:
-        backbones = [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
-        chosen += [text for text in backbones if "," not in text]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return sorted(_dotted(compose(config_name, chosen)))
-
-
-def _dotted(node: Any, prefix: str = "") -> Iterable[str]:
-    for key in node:
-        full = f"{prefix}{key}"
-        yield full
-        child = node._get_node(key)
-        if hasattr(child, "keys"):
-            yield from _dotted(child, f"{full}.")
-
-
-def choices(word: str, known: list[str]) -> str:
-    """`Did you mean ...?` and, where it is short, the whole list."""
-    match = nearest(word, known)
-    hint = f"Did you mean {match}? " if match else ""
-    return f"{hint}There are: {', '.join(known)}" if len(known) <= 40 else hint.strip()
-
-
-def field_names(config_name: str) -> list[str]:
-    """Keys at the root of a command's config."""
-    return [field.name for field in fields(SCHEMAS[config_name])]
-
-
-def field_type(config_name: str, name: str) -> str | None:
-    """What a root key's value must be, in words."""
-    for field in fields(SCHEMAS[config_name]):
-        if field.name == name:
-            parts = [part.strip() for part in str(field.type).split("|")]
-            words = [TYPES.get(part, part) for part in parts if part != "None"]
-            return " or ".join(words) + (", or null" if "None" in parts else "")
-    return None
-
-
-def is_value(config_name: str, name: str) -> bool:
-    """Whether a root key holds a single value, without keys of its own."""
-    kinds = [str(field.type) for field in fields(SCHEMAS[config_name]) if field.name == name]
-    parts = [part.strip() for kind in kinds for part in kind.split("|")]
-    return bool(parts) and all(part in {*TYPES, "None"} for part in parts)
-
-
-def flags_first(arguments: list[str]) -> list[str]:
-    """Move -m before the overrides: the parser reads no override after a flag among them."""
-    flags = [text for text in arguments if text in ("-m", "--multirun")]
-    return flags + [text for text in arguments if text not in flags]
-
-
-#: A choice of networks inside a model's own config, written as a key or as Hydra's group.
-BACKBONE, BACKBONE_GROUP = "model.backbone", "model/backbone@model"
-
-
-def choose_backbone(arguments: list[str]) -> list[str]:
-    """Let `model.backbone=mlp` exchange the networks, as the group of files behind it does."""
-    if resumed(arguments):
-        return arguments
-    return [
-        f"{BACKBONE_GROUP}={text.removeprefix(BACKBONE + '=')}"
-        if text.startswith(BACKBONE + "=")
-        else text
-        for text in arguments
-    ]
-
-
-def explain_backbone(text: str, error: str) -> str | None:
+def backbone_problem(text: str, error: str) -> Problem | None:
     """A backbone that is not there, or for a model that has only one."""
     key, _, value = text.partition("=")
     if key != BACKBONE_GROUP or "model/backbone" not in error:
         return None
     options = sorted(file.stem for file in (config_dir() / "model" / "backbone").glob("*.yaml"))
-    if all(option in options for option in value.split(",")):
-        return f"{BACKBONE}={value}: only model=cgan has a choice of backbones. Add model=cgan"
-    return f"{BACKBONE}={value}: no such backbone. {choices(value, options)}"
+    advice = "only model=cgan has a choice of backbones. Add model=cgan"
+    if any(option not in options for option in value.split(",")):
+        advice = f"no such backbone. {suggest(value, options)}"
+    return Problem(BACKBONE, value, advice)
 
 
-def resumed(arguments: list[str]) -> bool:
-    """Whether a run is gone on with, whose config then comes from its checkpoint."""
-    return any(text.startswith("resume=") and text != "resume=auto" for text in arguments)
+def root_problem(text: str, error: str, *, config_name: str, roots: list[str]) -> Problem | None:
+    """A key that is not there, or a value of another type than its key's."""
+    key, _, value = text.partition("=")
+    name = key.lstrip("+~").split("@")[0]
+    if "." not in name and name not in roots and key != BACKBONE_GROUP:
+        hint = suggest_key(config_name, name, roots=roots)
+        return Problem.about(key or text, f"no such key. {hint}")
+    root, _, inner = name.partition(".")
+    if inner and is_value(config_name, root):
+        hint = did_you_mean(inner.rpartition(".")[2], roots)
+        return Problem.about(key, join(f"no such key: {root} is one value.", hint))
+    kind = field_type(config_name, name)
+    if kind and "rror merging override" in error and text in error:
+        return Problem(key, value, f"must be {kind}")
+    return None
 
 
-def for_resume(arguments: list[str]) -> list[str]:
-    """Let keys inside groups be given on resume, when the groups come from the checkpoint.
+def inner_key_problem(
+    config_name: str, error: Exception, *, overrides: list[str]
+) -> Problem | None:
+    """A key inside a group that is not there, or is there and was to be added."""
+    for text in overrides:
+        key = text.partition("=")[0].lstrip("+~")
+        if "." in key and f"'{key}'" in str(error):
+            known = composed_keys(config_name, overrides)
+            if key in known and text.startswith("+"):
+                return Problem.about(key, f"is there already. Drop the +: {text.lstrip('+')}")
+            if key in known:
+                continue
+            parent = key.rpartition(".")[0]
+            beside = [name for name in known if name.rpartition(".")[0] == parent]
+            return Problem.about(key, f"no such key. {suggest(key, beside or known)}")
+    return None
 
-    `data.root=x` would be refused, because the default data set has no root; `++` sets it anyway.
-    Whether a key may be given at all on resume is judged later, with the run at hand.
-    """
-    if not resumed(arguments):
-        return arguments
-    inside_group = re.compile(r"(?!hydra\.)[a-z_]+\.[\w.]+=")
-    return [f"++{text}" if inside_group.match(text) else text for text in arguments]
+
+def in_hydras_words(error: Exception) -> Problem:
+    """Hydra's message and its cause, on one line."""
+    lines = [str(error), str(error.__cause__ or "")]
+    return Problem("", UNSAID, " ".join(" ".join(lines).split()))
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """`Did you mean ...?` and, where it is short, the whole list."""
+    hint = did_you_mean(word, known)
+    if len(known) <= MOST_LISTED:
+        return join(hint, f"There are: {', '.join(known)}")
+    return hint or "--cfg job prints all there are."
+
+
+def suggest_key(config_name: str, name: str, *, roots: list[str]) -> str:
+    """The key that a lone word may have meant: one at the root, or one inside a group."""
+    inside = [key for key in composed_keys(config_name, []) if key.rpartition(".")[2] == name]
+    if inside:
+        either = " or ".join(inside[:3])
+        return did_you_mean(either, [either])
+    return suggest(name, roots)
+
+
+def join(*sentences: str) -> str:
+    """Sentences as one text; empty ones are left out."""
+    return " ".join(filter(None, sentences))

@@ -1,0 +1,163 @@
+"""The pages that --help prints; importing them costs neither Hydra nor torch."""
+
+from __future__ import annotations
+
+from gan_cli.settings.schema import config_dir, groups
+
+_TRAIN_HELP = """\
+gan-train: train a generative adversarial network
+
+usage:  gan-train [group=option ...] [key=value ...] [-m for a sweep]
+
+With no arguments it trains model=vanilla on data=digits, offline, and leaves
+pictures, curves and checkpoints in outputs/vanilla-digits-1/.
+
+groups and their options (the first is the default)
+{groups}
+
+the ten keys that matter most (default)
+  steps=N              G updates; only says when to stop (depends on data)
+  k=N                  D updates per G update (1)
+  noise.dim=N          dimension of z, any from 1 up (64)
+  optimizer.lr=X       learning rate; lr_d, lr_g set one player's (0.001)
+  data.batch_size=N    minibatch size m (depends on the data)
+  data.root=DIR        where data files lie ($GAN_TRAIN_DATA, or data)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  seed=N               one seed for everything (0)
+  name=NAME            name of the run (<model>-<data>-<next number>)
+  resume=RUN_DIR       continue a run, bit for bit as if it had never stopped
+
+examples
+  gan-train
+  gan-train data=mnist data.root=data noise=uniform noise.dim=100 k=2
+  gan-train data=ring loss=minimax noise.dim=2 optimizer.lr_g=0.0001
+  gan-train resume=outputs/vanilla-digits-1 steps=12000
+
+more
+  gan-train --cfg job            the whole config, every key with its value
+  gan-train --config-dir DIR     add your own options to the groups
+  gan-train --hydra-help         Hydra's own help, with shell completion
+  gan-sample run=RUN_DIR         new pictures from a trained run
+  gan-translate run=RUN_DIR      images of one domain to the other (cyclegan)
+  gan-evaluate run=RUN_DIR       what it is worth: metrics, each with its error
+"""
+
+SAMPLE_HELP = """\
+gan-sample: pictures from a checkpoint
+
+usage:  gan-sample run=RUN_DIR [key=value ...]
+
+keys (default)
+  run=PATH             a run directory (newest checkpoint), or a checkpoint file
+  mode=NAME            grid: one picture; sheet: with numbers; images: one file
+                       each; interpolate: from one z to another; arithmetic:
+                       mean of a - mean of b + mean of c (grid)
+  n=N                  how many samples (64; 10 of each label)
+  seed=N               other seeds, other samples (0)
+  labels=LIST          of a conditional model: a number, a name or a list (all)
+  a=LIST               numbers of samples for mode=arithmetic ([0,1,2])
+  b=LIST               likewise ([3,4,5])
+  c=LIST               likewise ([6,7,8])
+  interpolation=NAME   linear, spherical (linear for noise=uniform)
+  out=PATH             file, or folder for mode=images (in the run's samples/)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  trust_checkpoint=B   import classes from outside gan_cli and torch (false)
+
+examples
+  gan-sample run=outputs/vanilla-digits-1
+  gan-sample run=outputs/vanilla-digits-1 n=100 seed=1 out=digits.png
+  gan-sample run=outputs/vanilla-digits-1 mode=images n=10 out=digits
+  gan-sample run=outputs/vanilla-digits-1 mode=interpolate
+"""
+
+TRANSLATE_HELP = """\
+gan-translate: images from one domain of a CycleGAN to the other
+
+usage:  gan-translate run=RUN_DIR input=PATH output=DIR [key=value ...]
+
+keys (default)
+  run=PATH             a run directory (newest checkpoint), or a checkpoint file
+  input=PATH           a folder, with sub-folders if any, or one image
+  output=DIR           where the translations go, under the same names
+  direction=NAME       a2b, b2a (a2b)
+  side_by_side=B       each image beside its translation (false)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  trust_checkpoint=B   import classes from outside gan_cli and torch (false)
+
+Images may have any size and kind: gray stays gray, transparency is kept.
+
+examples
+  gan-translate run=outputs/horses input=photos output=zebras
+  gan-translate run=outputs/horses input=zebra.jpg output=out direction=b2a
+  gan-translate run=outputs/horses input=photos output=out side_by_side=true
+"""
+
+EVALUATE_HELP = """\
+gan-evaluate: what a checkpoint is worth, in numbers
+
+usage:  gan-evaluate run=RUN_DIR [key=value ...]
+
+keys (default)
+  run=PATH             a run directory (newest checkpoint), or a checkpoint file
+  metrics=LIST         names, like [parzen,diversity] (all that suit)
+  n=N                  samples, and real data to compare them with (10000)
+  seed=N               of the samples (0)
+  inception=PATH       weights of Inception for fid and kid, or download
+  data.root=DIR        where data files are now, if they have moved
+  out=FILE             (evaluation.json in the run directory)
+  device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
+  trust_checkpoint=B   import classes from outside gan_cli and torch (false)
+
+metrics, with their standard errors
+  theory                  points: divergences from a known p_data (beside the
+                            floor of their estimate), D against D*
+  parzen                  images: log-likelihood under a Parzen window
+  frechet_classifier      labelled images: distances on features of a classifier
+  kernel_classifier         that is trained once on the data and kept in the
+  prdc_classifier           user's cache; precision, recall, density, coverage
+  fid, kid, prdc_inception  colour photos: on Inception's features
+  label_agreement         cgan: does it draw what it is asked for?
+  nn_error                cgan: of a nearest-neighbour classifier on 50,000 samples
+  discriminator_features  dcgan: accuracy of a linear classifier on them
+  diversity, nearest      all; nearest leaves a picture: is it memorising?
+  cycle, translation      cyclegan: error there and back, and against the truth
+
+Numbers go to evaluation.json, metrics.jsonl and TensorBoard.
+
+examples
+  gan-evaluate run=outputs/vanilla-digits-1
+  gan-evaluate run=outputs/vanilla-digits-1 metrics=[diversity,nearest] n=2000
+  gan-evaluate run=outputs/vanilla-digits-1 seed=1 out=seed-1.json
+"""
+
+#: Options that `configs/train.yaml` chooses, to be named first.
+DEFAULTS = {
+    "model": "vanilla",
+    "data": "digits",
+    "noise": "normal",
+    "loss": "non_saturating",
+    "optimizer": "adam",
+    "schedule": "constant",
+}  # and no regularizer
+
+
+def train_help() -> str:
+    """--help of gan-train, with the options that the config folder holds."""
+    lines = []
+    options_of = groups(config_dir())
+    for group in [*DEFAULTS, *(name for name in options_of if name not in DEFAULTS)]:
+        options = sorted(options_of[group], key=lambda option: option != DEFAULTS.get(group))
+        lines += _wrap(f"{group}=", options)
+    return _TRAIN_HELP.format(groups="\n".join(lines))
+
+
+def _wrap(label: str, options: list[str], *, width: int = 78) -> list[str]:
+    """`  label   a, b, ...` on as many lines as it takes."""
+    lines, line = [], f"  {label:<21}"
+    for index, option in enumerate(options):
+        word = option + ("," if index < len(options) - 1 else "")
+        if len(line) + len(word) > width:
+            lines.append(line.rstrip())
+            line = " " * 23
+        line += word + " "
+    return [*lines, line.rstrip()]

@@ -1,0 +1,76 @@
+"""Which keys and options the configs have, and what a root key's value must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from gan_cli.cli.arguments import BACKBONE_GROUP
+from gan_cli.settings.schema import SCHEMAS, config_dir, groups
+
+#: Types of the schemas, in words.
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "list[int]": "a list of whole numbers, like [0,1]",
+}
+
+
+def all_options(users_folder: str | None) -> dict[str, list[str]]:
+    """Options of all groups, those in the user's --config-dir included."""
+    options = groups()
+    if users_folder and Path(users_folder).is_dir():
+        for group, added in groups(Path(users_folder)).items():
+            options[group] = sorted({*options.get(group, []), *added})
+    return options
+
+
+def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
+    """All dotted keys of the config with the groups chosen as in `overrides`, as far as valid."""
+    from hydra import compose, initialize_config_dir
+
+    options = groups()
+    pairs = [text.partition("=") for text in overrides]
+    chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
+    if "model=cgan" in chosen:
+        backbones = [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
+        chosen += [text for text in backbones if "," not in text]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return sorted(_dotted(compose(config_name, chosen)))
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterable[str]:
+    for key in node:
+        full = f"{prefix}{key}"
+        yield full
+        child = node._get_node(key)
+        if hasattr(child, "keys"):
+            yield from _dotted(child, f"{full}.")
+
+
+def field_names(config_name: str) -> list[str]:
+    """Keys at the root of a command's config."""
+    return [field.name for field in fields(SCHEMAS[config_name])]
+
+
+def type_names(config_name: str, name: str) -> list[str]:
+    """The types that a root key's value may have, as its schema names them; none: no such key."""
+    kinds = [str(field.type) for field in fields(SCHEMAS[config_name]) if field.name == name]
+    return [part.strip() for kind in kinds for part in kind.split("|")]
+
+
+def field_type(config_name: str, name: str) -> str:
+    """What a root key's value must be, in words; empty: no such key."""
+    names = type_names(config_name, name)
+    words = [TYPES.get(part, part) for part in names if part != "None"]
+    return " or ".join(words) + (", or null" if "None" in names else "")
+
+
+def is_value(config_name: str, name: str) -> bool:
+    """Whether a root key holds a single value, without keys of its own."""
+    names = type_names(config_name, name)
+    return bool(names) and all(part in {*TYPES, "None"} for part in names)

@@ -1,0 +1,205 @@
+"""A sweep as a person sees it: its progress while it runs; at the end its table and its best job.
+
+At the end sweep.csv is written, and the table printed, of all jobs in the sweep's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import os
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from rich.live import Live
+from rich.table import Table
+
+from gan_cli.cli.sweep.plan import Plan, SweepStoppedError
+from gan_cli.cli.sweep.records import Record, final_numbers, read_records
+from gan_cli.runs.log import number
+from gan_cli.system.files import replacing
+from gan_cli.system.shell import command, program
+from gan_cli.system.terminal import Terminal
+
+CSV = "sweep.csv"
+REFRESH_SECONDS = 1.0  # between two readings of the records
+SAVING_SECONDS = 60.0  # that jobs get to save when the sweep is stopped
+#: Columns of the printed table after the objective, if they are logged.
+COLUMNS = ("divergence/jsd", "loss/d", "loss/g")
+MOST_COLUMNS = 3
+#: A job and the final numbers of its run.
+Row = tuple[Record, dict[str, float]]
+
+
+class Overview:
+    """Shows the progress of jobs in other processes: a table on a terminal, a line for each change.
+
+    A signal stops these jobs, which save first, and then the sweep.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._console = Terminal()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._announced: dict[str, str] = {}  # the state of each job
+        self._handlers: dict[int, signal._HANDLER] = {}  # those before ours
+
+    def __enter__(self) -> Overview:
+        if self.plan.is_parallel:
+            self._thread.start()
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[signal_number] = signal.signal(signal_number, self._stop)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        if self.plan.is_parallel:
+            self._thread.join()
+        for signal_number, handler in self._handlers.items():
+            signal.signal(signal_number, handler)
+
+    def _stop(self, signal_number: int, _frame: FrameType | None) -> None:
+        """Let the jobs of this machine save and end, and then the sweep."""
+        until = time.monotonic() + SAVING_SECONDS
+        asked: set[int] = set()
+        while time.monotonic() < until:
+            running = {
+                record.process[1]
+                for record in self._records()
+                if record.state == "running" and record.process[0] == os.uname().nodename
+            }
+            if not running:
+                break
+            for process in running - asked:
+                asked.add(process)
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGTERM)
+            time.sleep(0.1)
+        raise SweepStoppedError(128 + signal_number, self.plan)
+
+    def _watch(self) -> None:
+        live = Live(console=self._console, transient=True, refresh_per_second=2)
+        with live if self._console.is_terminal else contextlib.nullcontext():
+            while True:
+                is_last = self._ended.wait(REFRESH_SECONDS)
+                records = self._records()
+                self._announce(records)
+                if self._console.is_terminal:
+                    live.update(make_table(self.plan.folder, records))
+                if is_last:
+                    return
+
+    def _records(self) -> list[Record]:
+        return read_records(self.plan.folder, mark=self.plan.mark)
+
+    def _announce(self, records: Sequence[Record]) -> None:
+        """Print a line for each job whose state has changed."""
+        for record in records:
+            if self._announced.get(record.job) != record.state:
+                self._announced[record.job] = record.state
+                states = list(self._announced.values())
+                failed = sum(state in ("failed", "diverged", "interrupted") for state in states)
+                self._console.say(
+                    f"sweep {self.plan.folder.name}: {record.job} {record.state} "
+                    f"({states.count('done')}{self.plan.of_jobs} done, {failed} failed)"
+                )
+
+
+def rank(folder: Path, records: Sequence[Record]) -> list[Row]:
+    """Jobs with their final numbers, the best first if they have an objective."""
+    rows = [(record, final_numbers(folder / record.job)) for record in records]
+
+    def place(row: tuple[Record, Mapping[str, float]]) -> tuple[bool, float]:
+        record, numbers = row
+        value = numbers.get(record.objective or "", math.nan)
+        if record.state != "done" or not math.isfinite(value):
+            return True, 0.0
+        return False, -value if record.direction == "maximize" else value
+
+    return sorted(rows, key=place)
+
+
+def make_table(folder: Path, records: Sequence[Record]) -> Table:
+    """The sweep as a table for a terminal."""
+    rows = rank(folder, records)
+    objective = records[-1].objective if records else None
+    logged = {key for _, numbers in rows for key in numbers}
+    keys = [key for key in dict.fromkeys((objective, *COLUMNS)) if key in logged][:MOST_COLUMNS]
+    table = Table(title=str(folder), title_justify="left")
+    table.add_column("job", overflow="fold")
+    for heading in ("state", "step", "minutes", *keys):
+        left = heading == "state"
+        table.add_column(str(heading), justify="left" if left else "right", no_wrap=True)
+    for record, numbers in rows:
+        minutes = f"{numbers['time'] / 60:.1f}" if "time" in numbers else ""
+        values = (number(numbers[key]) if key in numbers else "" for key in keys if key)
+        step = f"{numbers['step']:.0f}" if "step" in numbers else ""
+        table.add_row(record.job, record.state, step, minutes, *values)
+    return table
+
+
+def write_csv(folder: Path, records: Sequence[Record]) -> None:
+    """Write sweep.csv: job, state, exit code, swept keys, then all numbers by their log keys."""
+    rows = rank(folder, records)
+    swept = dict.fromkeys(key for record, _ in rows for key in record.swept)
+    logged = dict.fromkeys(key for _, numbers in rows for key in numbers)
+    with replacing(folder / CSV) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["job", "state", "exit_code", *swept, *logged, "message"])
+        for record, numbers in rows:
+            writer.writerow(
+                [
+                    record.job,
+                    record.state,
+                    record.code,
+                    *(record.swept.get(key, "") for key in swept),
+                    *(numbers.get(key, "") for key in logged),
+                    record.message.partition("\n")[0],
+                ]
+            )
+
+
+def finish(plan: Plan) -> list[Record]:
+    """Write and print the table of all jobs in the sweep's folder, and name the best.
+
+    Returns:
+        The jobs of this command that failed.
+    """
+    records = read_records(plan.folder)
+    if not records:
+        return []
+    begun = [record for record in records if record.mark == plan.mark]
+    newest = (begun or records[-1:])[0]
+    records = [  # all are ranked as this command says
+        replace(record, objective=newest.objective, direction=newest.direction)
+        for record in records
+    ]
+    write_csv(plan.folder, records)
+    terminal = Terminal()
+    terminal.print(make_table(plan.folder, records))
+    say_best(plan.folder, records, terminal)
+    terminal.say(f"  compare   {program('tensorboard')} --logdir {shlex.quote(str(plan.folder))}")
+    terminal.say(f"  table     {shlex.quote(str(plan.folder / CSV))}")
+    if plan.jobs and len(begun) < plan.jobs:
+        terminal.say(f"  not begun {plan.jobs - len(begun)} of {plan.jobs} jobs")
+    return [record for record in begun if record.failed]
+
+
+def say_best(folder: Path, records: Sequence[Record], terminal: Terminal) -> None:
+    """Name the best job and the command that trains it further, or say what would rank them."""
+    best, numbers = rank(folder, records)[0]
+    if best.objective is None:
+        terminal.say("objective=KEY, a key of metrics.jsonl, ranks the jobs and names the best.")
+    elif best.state == "done" and best.objective in numbers:
+        run = folder / best.job
+        terminal.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
+        steps = 2 * round(numbers["step"])
+        terminal.say(f"  go on     {command('gan-train', resume=run, steps=steps)}")
