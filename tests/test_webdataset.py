@@ -1,4 +1,4 @@
-"""Shards: shared out without overlap, shuffled, gone on with at a boundary; and what is refused."""
+"""Shards: shared out without overlap, shuffled, resumed at a boundary; and what is rejected."""
 
 import io
 import json
@@ -91,12 +91,12 @@ def flat(parts: list[list[int]]) -> list[int]:
 
 
 class Together(Ranks):
-    """A rank whose fellows have told it what they have."""
+    """A rank that knows what all ranks have."""
 
-    told: list[Any]
+    values: list[Any]
 
     def gather(self, value: Any) -> list[Any]:
-        return self.told
+        return self.values
 
 
 @pytest.mark.parametrize("buffer", [0, 5, 1000])
@@ -111,8 +111,8 @@ def test_every_image_once_an_epoch_over_all_workers(tmp_path: Path, buffer: int)
             if reader.epoch == len(seen):
                 break
             seen[reader.epoch].append(int(pixels[0, 0, 0]))
-    for found in seen.values():
-        assert sorted(found) == list(range(sum(counts)))
+    for images in seen.values():
+        assert sorted(images) == list(range(sum(counts)))
 
 
 def test_no_worker_runs_ahead(tmp_path: Path) -> None:
@@ -173,17 +173,17 @@ def test_resume_begins_at_the_next_shard(tmp_path: Path, workers: int) -> None:
     assert "left out" in note
 
 
-def test_all_ranks_positions_are_saved_and_found_again(tmp_path: Path) -> None:
+def test_all_ranks_positions_are_saved_and_restored(tmp_path: Path) -> None:
     write_shards(tmp_path, [2] * 8)
     data = load(tmp_path, shards="s-{0..7}.tar", workers=2)
     ranks = Together(1, 2)
-    ranks.__dict__["told"] = [[Position(0, 1), Position(0, 2)], [Position(1, 0), Position(0, 1)]]
+    ranks.__dict__["values"] = [[Position(0, 1), Position(0, 2)], [Position(1, 0), Position(0, 1)]]
     some = batches(data, 4, ranks=ranks)
     state = some.state_dict()
     some.load_state_dict(state)
     assert some.positions == [Position(1, 0), Position(0, 1)]
     assert "in epoch 1 (6 of 8 shards begun)" in some.resume_notes[0]
-    # One process of one worker cannot go on where four were: it begins an epoch of its own.
+    # One process of one worker cannot resume where four were: it begins a new epoch.
     alone = batches(load(tmp_path, shards="s-{0..7}.tar"), 16)
     alone.load_state_dict(state)
     assert alone.positions == [Position(2, 0)]
@@ -244,21 +244,23 @@ def test_damaged_images_and_shards_are_named_and_passed_over(tmp_path: Path) -> 
     (tmp_path / "s-2.tar").write_text("no tar file")
     cut = {"a.png": png(9)[:40], "b.json": b"{}", "c.png": png(99), "c.cls": b"7"}
     write_tar(tmp_path / "s-3.tar", cut)
-    told: list[str] = []
+    reports: list[str] = []
     some = batches(load(tmp_path), 4)
-    some.watch(told.append)
-    found = {number for batch in drawn(some, 20) for number in batch}
-    assert {0, 1, 2, 3, 99} <= found < set(range(8)) | {99}
-    assert len(told) == len(set(told)) == 4
-    said = "\n".join(told)
+    some.watch(reports.append)
+    images = {number for batch in drawn(some, 20) for number in batch}
+    assert {0, 1, 2, 3, 99} <= images < set(range(8)) | {99}
+    assert len(reports) == len(set(reports)) == 4
+    said = "\n".join(reports)
     assert f"{tmp_path}/s-3.tar: a cannot be used (" in said
     assert f"{tmp_path}/s-3.tar: b cannot be used (no image among .json)" in said
     assert "s-1.tar cannot be read to its end (" in said
     assert "s-2.tar cannot be read to its end (" in said
     labelled = batches(load(tmp_path, classes=3, shards=["s-0.tar", "s-3.tar"]), 4)
-    labelled.watch(told.append)
+    labelled.watch(reports.append)
     drawn(labelled, 3)
-    assert any("c cannot be used (.cls holds '7', no number below data.c" in text for text in told)
+    assert any(
+        "c cannot be used (.cls holds '7', no number below data.c" in text for text in reports
+    )
 
 
 @pytest.mark.parametrize(
@@ -278,22 +280,22 @@ def test_a_damaged_header_is_no_silent_end(
     with tarfile.open(shard) as archive:
         assert 5120 in [member.offset for member in archive]
     shard.write_bytes(damage(whole))
-    told: list[str] = []
+    reports: list[str] = []
     some = batches(load(tmp_path, shards="s-{0..1}.tar"), 4)
-    some.watch(told.append)
+    some.watch(reports.append)
     drawn(some, 8)
-    assert len(told) == 1
-    assert f"s-1.tar cannot be read to its end ({why}" in told[0]
+    assert len(reports) == 1
+    assert f"s-1.tar cannot be read to its end ({why}" in reports[0]
 
 
 def test_an_empty_shard_is_named(tmp_path: Path) -> None:
     write_shards(tmp_path, [4])
     write_tar(tmp_path / "s-1.tar", {})
-    told: list[str] = []
+    reports: list[str] = []
     some = batches(load(tmp_path, shards="s-{0..1}.tar"), 4)
-    some.watch(told.append)
+    some.watch(reports.append)
     drawn(some, 4)
-    assert told == [f"{tmp_path}/s-1.tar holds no files; the next shard is read."]
+    assert reports == [f"{tmp_path}/s-1.tar holds no files; the next shard is read."]
 
 
 def test_shards_of_one_size_are_told_apart(tmp_path: Path) -> None:
@@ -331,7 +333,7 @@ def test_fewer_images_than_a_batch_span_epochs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "data.shards=None: name the tar files"),
+        ((), "data.shards=null: name the tar files"),
         (("data.shards='s-{0..4}.tar'",), "data.shards: 1 of 5 not found: "),
         (("data.shards=nowhere.tar",), "relative paths begin at data.root=."),
         (("data.shards=text.tar",), "text.tar cannot be read (truncated header)"),
@@ -370,7 +372,12 @@ def test_more_processes_than_shards(tmp_path: Path) -> None:
     assert few.shards().workers_of(2) == 2
     problem = few.sharing_problem(5)
     assert problem is not None
-    assert "at least 5 shards, or train with 4 processes" in problem
+    assert problem.key == "data.shards"
+    assert "at least 5 shards, or train with 4 processes" in problem.advice
+    problem = source(tmp_path, workers=3).sharing_problem(2)
+    assert problem is not None
+    assert (problem.key, problem.value) == ("data.workers", 3)
+    assert "4 shards for 6 workers (2 processes of 3)" in problem.advice
 
 
 def test_a_missing_package_says_what_to_install(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
