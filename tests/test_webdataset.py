@@ -20,7 +20,7 @@ from gan_cli.cli import commands
 from gan_cli.data.base import ShardDataset
 from gan_cli.data.shards.batches import ShardBatches
 from gan_cli.data.shards.read import UnreadableShardError
-from gan_cli.data.shards.stream import Position, Reader, dealt
+from gan_cli.data.shards.stream import Position, Reader, deal_shards
 from gan_cli.data.webdataset import WebDataset
 from gan_cli.errors import UserError
 from gan_cli.system.ranks import ALONE, Ranks
@@ -118,7 +118,7 @@ def test_every_image_once_an_epoch_over_all_workers(tmp_path: Path, buffer: int)
 def test_no_worker_runs_ahead(tmp_path: Path) -> None:
     """Of 7 shards among 3 workers, another one gets three of them each time."""
     for epoch in range(3):
-        parts = [dealt(7, seed=1, epoch=epoch, slot=slot, slots=3) for slot in range(3)]
+        parts = [deal_shards(7, seed=1, epoch=epoch, slot=slot, slots=3) for slot in range(3)]
         assert sorted(flat(parts)) == list(range(7))
         assert [len(part) for part in parts].index(3) == -epoch % 3
 
@@ -215,7 +215,7 @@ def test_training_with_workers_and_resuming(cli: Cli) -> None:
         file = "outputs/first/checkpoints/step_00000011.pt"
         resumed = cli(f"resume={file}", f"name={name}", "steps=16")
         assert resumed.code == 0, resumed.err
-        assert resumed.out.count("note: data go on at the beginning of a shard, in epoch") == 1
+        assert resumed.out.count("note: data resume at the beginning of a shard, in epoch") == 1
     assert losses("x") == losses("y")
     assert len(losses("x")) == 5
     moved = cli("resume=outputs/first", "steps=13", "data.workers=1")
@@ -412,7 +412,7 @@ def test_addresses_are_read_through_the_library(
 ) -> None:
     write_shards(tmp_path, [200, 4])
     data = load(tmp_path, shards=f"https://host{tmp_path}/s-{{0..1}}.tar")
-    assert len(commands_as_servers) == 1, "a look at one image is one request"
+    assert len(commands_as_servers) == 1, "one request is enough to check one image"
     assert sorted(drawn(batches(data, 204), 1)[0]) == list(range(204))
     assert numbers(data.first(3)) == [0, 1, 2]
     broken = source(tmp_path, shards=f"https://broken{tmp_path}/s-1.tar").shards()
@@ -458,6 +458,6 @@ def test_two_processes_train_and_resume(tmp_path: Path) -> None:
     assert whole.returncode == 0, whole.stderr
     resumed = run("resume=outputs/run", "steps=24", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout.count("note: data go on at the beginning of a shard") == 1
-    refused = run(*together, "data.workers=3", cwd=tmp_path)
-    assert refused.stderr.count("5 shards for 6 workers (2 processes of 3)") == 1
+    assert resumed.stdout.count("note: data resume at the beginning of a shard") == 1
+    rejected = run(*together, "data.workers=3", cwd=tmp_path)
+    assert rejected.stderr.count("5 shards for 6 workers (2 processes of 3)") == 1

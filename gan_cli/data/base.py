@@ -9,7 +9,7 @@ from gan_cli.data.shards.dataset import ShardDataset
 from gan_cli.errors import Problem
 from gan_cli.spec import AnySpec
 
-#: All that a class of a user's own needs.
+#: What a data source that a user writes imports from here.
 __all__ = [
     "AnyDataset",
     "DataSource",

@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gan_cli.data.base import AnyDataset, FileImages, PairDataset, ShardDataset
-from gan_cli.data.epochs import Batches, Part, joined
+from gan_cli.data.epochs import Batches, Part, concatenate
 from gan_cli.data.files.batches import StreamedBatches
 from gan_cli.data.shards.batches import ShardBatches
 from gan_cli.seeding import derive_seed
@@ -27,7 +27,7 @@ __all__ = [
     "make_batches",
 ]
 
-ROOM = 0.25  # share of the accelerator's free memory that a data set may take
+MOST_OF_MEMORY = 0.25  # share of the accelerator's free memory that a data set may take
 
 
 class MemoryBatches(Batches):
@@ -51,10 +51,10 @@ class MemoryBatches(Batches):
     def fetch(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Gather, then crop and flip."""
         parts = self.parts(number)
-        rows = joined([part.rows for part in parts])
+        rows = concatenate([part.rows for part in parts])
         values = self.bring(self.values.index_select(0, rows))
         if self.dataset.augment is not None:
-            draws = joined([part.draws for part in parts if part.draws is not None])
+            draws = concatenate([part.draws for part in parts if part.draws is not None])
             values = self.dataset.augment.apply(values, draws)
         labels = None if self.labels is None else self.labels.index_select(0, rows)
         return values, None if labels is None else self.bring(labels)
@@ -145,4 +145,4 @@ def has_room(values: Tensor, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return values.nbytes < ROOM * free
+    return values.nbytes < MOST_OF_MEMORY * free

@@ -21,7 +21,7 @@ from gan_cli.theory.density import GaussianMixture
 
 #: Called with (what, done, total) while something takes long.
 Progress = Callable[[str, int, int], None]
-AHEAD = 4  # batches that each reading process prepares ahead
+PREFETCHED_BATCHES = 4  # that each reading process prepares ahead
 
 
 @dataclass(frozen=True)

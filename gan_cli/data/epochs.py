@@ -129,6 +129,6 @@ class Batches(ABC, Iterator[Batch]):
         self.next_batch = number
 
 
-def joined(tensors: list[Tensor]) -> Tensor:
+def concatenate(tensors: list[Tensor]) -> Tensor:
     """One tensor of all; no copy of a single one."""
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)

@@ -82,7 +82,7 @@ class WebDataset(DataSource):
         self.root = Path(root).expanduser()
         #: The shards' names as configured, and as they are opened.
         self.short_names = expand([shards] if isinstance(shards, str) else list(shards or ()))
-        self.names = tuple(place(name, self.root) for name in self.short_names)
+        self.names = tuple(locate(name, self.root) for name in self.short_names)
         self.framing, self.images, self.classes = framing, images, classes
         self.shuffle_buffer, self.workers = shuffle_buffer, workers
 
@@ -210,7 +210,7 @@ def has_scheme(name: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", name) is not None
 
 
-def place(name: str, root: Path) -> str:
+def locate(name: str, root: Path) -> str:
     """A shard's address, or its absolute path.
 
     Raises:

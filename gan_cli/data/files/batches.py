@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from typing_extensions import override
 
-from gan_cli.data.datasets import AHEAD, FileImages
-from gan_cli.data.epochs import Batches, joined
+from gan_cli.data.datasets import PREFETCHED_BATCHES, FileImages
+from gan_cli.data.epochs import Batches, concatenate
 from gan_cli.data.files.decode import UnusableImageError
 
 
@@ -33,11 +33,11 @@ class StreamedBatches(Batches):
         values, rows = next(self._stream[1])
         self._stream = (number + 1, self._stream[1])
         parts = self.parts(number)
-        drawn = joined([part.rows for part in parts])
+        drawn = concatenate([part.rows for part in parts])
         self._report(drawn[drawn != rows].tolist())
         values = values.to(self.device, non_blocking=True)
         if self.dataset.augment is not None:
-            draws = joined([part.draws for part in parts if part.draws is not None])
+            draws = concatenate([part.draws for part in parts if part.draws is not None])
             values = self.dataset.augment.apply(values, draws)
         labels = None if self.dataset.labels is None else self.dataset.labels[rows]
         return values, None if labels is None else labels.to(self.device)
@@ -53,7 +53,7 @@ class StreamedBatches(Batches):
             Decoder(files, self.dataset.rows),
             batch_sampler=rows_from(ahead, number),
             num_workers=files.workers,
-            prefetch_factor=AHEAD if files.workers else None,
+            prefetch_factor=PREFETCHED_BATCHES if files.workers else None,
             pin_memory=self.device.type == "cuda",
             # Its own stream, or the loader would draw from the one that a checkpoint holds.
             generator=torch.Generator(),
@@ -70,7 +70,7 @@ class StreamedBatches(Batches):
 def rows_from(batches: Batches, number: int) -> Iterator[list[int]]:
     """Rows of each batch from `number` on, without end."""
     while True:
-        yield joined([part.rows for part in batches.parts(number)]).tolist()
+        yield concatenate([part.rows for part in batches.parts(number)]).tolist()
         number += 1
 
 

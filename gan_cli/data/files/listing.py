@@ -81,7 +81,7 @@ def folder_problem(root: Path, sentence: str, *, key: str | None) -> Problem:
 
     Args:
         root: the folder.
-        sentence: what is wrong; may go on with indented lines of detail.
+        sentence: what is wrong; may continue with indented lines of detail.
         key: the config key that names the folder; None: the message names its path alone.
     """
     advice = f"{sentence}\n{tree_found(root)}\n{TREE_EXPECTED}"

@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from gan_cli.data.datasets import AHEAD
+from gan_cli.data.datasets import PREFETCHED_BATCHES
 from gan_cli.data.shards.dataset import ShardDataset
-from gan_cli.data.shards.stream import Delivery, Position, ShardStream, dealt
+from gan_cli.data.shards.stream import Delivery, Position, ShardStream, deal_shards
 from gan_cli.errors import Problem, UserError
 from gan_cli.spec import Batch
 from gan_cli.system.ranks import ALONE, Ranks
@@ -91,7 +91,7 @@ class ShardBatches(Iterator[Batch]):
                 stream,
                 batch_size=None,  # workers fill batches themselves
                 num_workers=workers,
-                prefetch_factor=AHEAD if workers else None,
+                prefetch_factor=PREFETCHED_BATCHES if workers else None,
                 pin_memory=self.device.type == "cuda",
                 # Its own stream, or the loader would draw from the one that a checkpoint holds.
                 generator=torch.Generator(),
@@ -134,7 +134,7 @@ class ShardBatches(Iterator[Batch]):
             epoch = min(position.epoch for position in positions)
             begun, shards = self._begun(positions, epoch), len(self.dataset.shards.names)
             self.resume_notes = (
-                f"data go on at the beginning of a shard, in epoch {epoch + 1} "
+                f"data resume at the beginning of a shard, in epoch {epoch + 1} "
                 f"({begun} of {shards} shards begun): "
                 "what the shards cut short and the shuffle buffers still held is left out of it, "
                 "so the run differs from an unbroken one.",
@@ -143,7 +143,7 @@ class ShardBatches(Iterator[Batch]):
         epoch = 1 + max(position.epoch for position in positions)
         self.positions = [Position(epoch, 0)] * readers
         self.resume_notes = (
-            f"data go on with the first shard of epoch {epoch + 1}: their readers were "
+            f"data resume at the first shard of epoch {epoch + 1}: their readers were "
             f"{len(positions)}, are now {readers * world}. What was left of epoch {epoch} is left "
             "out, so the run differs from an unbroken one.",
         )
@@ -154,6 +154,6 @@ class ShardBatches(Iterator[Batch]):
         return sum(
             position.begun
             if position.epoch == epoch
-            else len(dealt(shards, seed=self.seed, epoch=epoch, slot=slot, slots=slots))
+            else len(deal_shards(shards, seed=self.seed, epoch=epoch, slot=slot, slots=slots))
             for slot, position in enumerate(positions)
         )

@@ -84,13 +84,13 @@ class Shards:
         try:
             stream = webdataset.gopen(name)
         except (*READ_ERRORS, ImportError) as error:
-            raise UnreadableShardError(reason(error)) from error
+            raise UnreadableShardError(shorten(error)) from error
         failure, is_over = None, False
         try:
-            yield from group_by_keys(files(stream, name))
+            yield from group_by_keys(read_files(stream, name))
             is_over = True
         except READ_ERRORS as error:
-            failure, is_over = reason(error), True
+            failure, is_over = shorten(error), True
         finally:
             command_failure = close(stream)
             # A reader that has enough leaves before the end, which is no failure of the command.
@@ -156,7 +156,7 @@ class WholeHeader(tarfile.TarInfo):
             raise tarfile.ReadError(why) from error
 
 
-def files(stream: Any, name: str) -> Iterator[Sample]:
+def read_files(stream: Any, name: str) -> Iterator[Sample]:
     """The files of one shard as `group_by_keys` wants them; `__meta__` ones are left out."""
     with tarfile.open(fileobj=stream, mode="r|*", tarinfo=WholeHeader) as archive:
         for member in archive:
@@ -167,8 +167,8 @@ def files(stream: Any, name: str) -> Iterator[Sample]:
             vars(archive)["members"] = []  # or it would remember all of them
 
 
-def reason(error: BaseException) -> str:
-    """Why a shard cannot be read, in few words; the libraries add what they were reading."""
+def shorten(error: BaseException) -> str:
+    """Why a shard cannot be read, in few words; libraries add what they were reading."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error.args[0]) if error.args else type(error).__name__
@@ -176,7 +176,11 @@ def reason(error: BaseException) -> str:
 
 
 def close(stream: Any) -> str | None:
-    """Close a shard; if a command fetches it that failed, how it failed."""
+    """Close a shard.
+
+    Returns:
+        How the command that fetches it failed; None: it did not, or there is none.
+    """
     process = getattr(stream, "proc", None)
     if process is None:
         stream.close()

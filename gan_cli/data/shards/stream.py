@@ -1,4 +1,4 @@
-"""How the workers of all processes share shards, and the way of each through its own.
+"""How the workers of all processes share shards, and how each reads its shards.
 
 In each epoch all shards are put into an order that is a function of (seed, epoch) and dealt out to
 the workers of all processes, so that each shard is read by one worker. A worker mixes the images of
@@ -21,7 +21,7 @@ from gan_cli.data.files.decode import UnusableImageError
 from gan_cli.data.shards.read import Sample, Shards, UnreadableShardError
 from gan_cli.seeding import derive_seed, generator_for
 
-FRUITLESS = 10  # shards in a row that cannot be read, before a run gives up
+MOST_FAILURES = 10  # shards in a row that cannot be read, before a run gives up
 MOST_NAMED = 20  # things that cannot be used, reported with one batch
 
 
@@ -166,7 +166,7 @@ class Reader:
 
     def names(self) -> list[str]:
         """This worker's shards of its epoch, in order."""
-        numbers = dealt(
+        numbers = deal_shards(
             len(self.shards.names),
             seed=self.seed,
             epoch=self.epoch,
@@ -192,7 +192,7 @@ class Reader:
                 if has_sample:
                     continue
                 self._failed.add(name)
-                if len(self._failed) == min(FRUITLESS, len(self.shards.names)):
+                if len(self._failed) == min(MOST_FAILURES, len(self.shards.names)):
                     raise UnreadableShardError(
                         f"{len(self._failed)} in a row cannot be read, the last being {name} "
                         f"({error})."
@@ -203,8 +203,8 @@ class Reader:
             self.unusable.append(text)
 
 
-def dealt(n: int, *, seed: int, epoch: int, slot: int, slots: int) -> list[int]:
-    """Which of n shards one of `slots` workers reads in an epoch, in order.
+def deal_shards(n: int, *, seed: int, epoch: int, slot: int, slots: int) -> list[int]:
+    """Deal out n shards in an epoch: those that one of `slots` workers reads, in order.
 
     Where n does not divide by the workers, those that get one more differ from epoch to epoch, so
     that no worker runs ahead of the others for long.
