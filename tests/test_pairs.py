@@ -84,11 +84,12 @@ def test_every_missing_folder_is_a_problem(tmp_path: Path) -> None:
     assert problem.advice.startswith("has no trainB.")
 
 
-def test_a_folder_without_a_key_is_named_by_its_path(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preprocess", ["resize", "crop"])
+def test_a_folder_without_a_key_is_named_by_its_path(tmp_path: Path, preprocess: str) -> None:
     photos(tmp_path / "trainA", 1)
     (tmp_path / "trainB").mkdir()
     (tmp_path / "trainB" / "notes.txt").write_text("no photo")
-    (problem,) = problems_of(source(tmp_path))
+    (problem,) = problems_of(source(tmp_path, preprocess=preprocess))
     assert str(problem).startswith(f"{tmp_path / 'trainB'}: no usable image.")
 
 

@@ -88,7 +88,7 @@ class UnpairedFolders(DataSource):
             "B": self.root / "trainB" if b is None else Path(b).expanduser(),
         }
         for domain in DOMAINS:  # its constructor checks the other values
-            self._training_source(domain, common_size=self.preprocessing.larger_size)
+            self._training_source(domain, common=self.preprocessing.larger_size)
 
     @property
     @override
@@ -113,7 +113,7 @@ class UnpairedFolders(DataSource):
 
     @override
     def load_test(self, *, seed: int, progress: Progress) -> PairDataset | None:
-        """What lies in testA and testB, if anything."""
+        """The photos in testA and testB; None: there are none, or none that can be used."""
         examples = self._examples(seed=seed, progress=progress)
         return None if examples is None else PairDataset(*examples)
 
@@ -143,15 +143,17 @@ class UnpairedFolders(DataSource):
         """The config key that names a domain's folder; None: trainA and trainB have none."""
         return f"data.{domain.lower()}" if self.named else None
 
-    def _training_source(self, domain: Domain, *, common_size: tuple[int, int]) -> ImageFolder:
-        """The training photos of a domain; all have `common_size`, (height, width), at least."""
-        framing = self.preprocessing.framing(self.channels[domain], common_size=common_size)
-        source = self._source(self.folders[domain], framing)
-        source.root_key = self._root_key(domain)
-        return source
+    def _training_source(self, domain: Domain, *, common: tuple[int, int]) -> ImageFolder:
+        """The training photos of a domain, all of which have the size `common`, (height, width)."""
+        framing = self.preprocessing.framing(self.channels[domain], common_size=common)
+        return self._source(self.folders[domain], framing, key=self._root_key(domain))
 
-    def _source(self, folder: Path, framing: Framing) -> ImageFolder:
-        return ImageFolder(
+    def _preview_source(self, domain: Domain, folder: Path) -> ImageFolder:
+        framing = self.preprocessing.preview_framing(self.channels[domain])
+        return self._source(folder, framing, key=None)
+
+    def _source(self, folder: Path, framing: Framing, *, key: str | None) -> ImageFolder:
+        source = ImageFolder(
             root=str(folder),
             channels=framing.channels,
             image_size=framing.image_size,
@@ -163,23 +165,33 @@ class UnpairedFolders(DataSource):
             workers=self.workers,
             pixel_range=self.pixel_range,
         )
+        source.root_key = key
+        return source
 
     def _load(self, domain: Domain, *, seed: int, progress: Progress) -> Dataset:
         """The training photos of a domain."""
-        folder, common = self.folders[domain], self.size
-        if self.preprocessing.method == "crop":
-            common = common_size(folder, key=self._root_key(domain))
-        if common[0] < self.size[0] or common[1] < self.size[1]:
-            advice = (
-                f"{folder} holds photos of {common[0]}x{common[1]} pixels, smaller than "
-                f"data.image_size={as_typed(self.size)}. Use resize or resize_and_crop."
-            )
-            raise UserError(Problem("data.preprocess", "crop", advice))
-        source = self._training_source(domain, common_size=common)
-        photos = source.load(seed=seed, progress=progress)
+        is_cut = self.preprocessing.method == "crop"
+        common = self._size_to_cut(domain) if is_cut else self.size
+        photos = self._training_source(domain, common=common).load(seed=seed, progress=progress)
         spec = self.spec.a if domain == "A" else self.spec.b
         # Sub-folders of a domain are no classes here.
         return replace(photos, labels=None, spec=spec)
+
+    def _size_to_cut(self, domain: Domain) -> tuple[int, int]:
+        """(height, width) that all photos of a domain have, for preprocess=crop.
+
+        Raises:
+            UserError: there are no photos, or smaller ones than networks see.
+        """
+        folder = self.folders[domain]
+        height, width = common_size(folder, key=self._root_key(domain))
+        if height < self.size[0] or width < self.size[1]:
+            advice = (
+                f"{folder} holds photos of {height}x{width} pixels, smaller than "
+                f"data.image_size={as_typed(self.size)}. Use resize or resize_and_crop."
+            )
+            raise UserError(Problem("data.preprocess", "crop", advice))
+        return height, width
 
     def _examples(self, *, seed: int, progress: Progress) -> tuple[Dataset, Dataset] | None:
         """The photos in testA and testB; None: there are none, or none that can be used."""
@@ -188,9 +200,7 @@ class UnpairedFolders(DataSource):
             return None
         try:
             a, b = (
-                self._source(
-                    folder, self.preprocessing.preview_framing(self.channels[domain])
-                ).load(seed=seed, progress=progress)
+                self._preview_source(domain, folder).load(seed=seed, progress=progress)
                 for domain, folder in folders.items()
             )
         except UserError:  # training photos do for previews as well

@@ -14,9 +14,9 @@ from PIL import Image
 
 from gan_cli.data.files.decode import Resize
 from gan_cli.data.files.framing import Crop, Framing
-from gan_cli.data.files.listing import list_files
+from gan_cli.data.files.listing import folder_problem, list_files
 from gan_cli.data.images import sides
-from gan_cli.errors import Rule, as_typed
+from gan_cli.errors import Rule, UserError, as_typed
 
 Preprocess = Literal["resize_and_crop", "resize", "crop", "scale_width", "none"]
 #: What each word means for `Framing`.
@@ -141,11 +141,8 @@ def common_size(folder: Path, *, key: str | None) -> tuple[int, int]:
         folder: the photos.
         key: the config key that names the folder, for messages; None: no key names it.
 
-    Returns:
-        (0, 0) if no file is a photo.
-
     Raises:
-        UserError: no such folder, or no file in it.
+        UserError: no such folder, or no photo in it.
     """
     heights, widths = [], []
     for name in list_files(folder, key=key).files:
@@ -155,4 +152,6 @@ def common_size(folder: Path, *, key: str | None) -> tuple[int, int]:
                 heights.append(opened.height)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue  # decoding reports it
-    return (min(heights), min(widths)) if heights else (0, 0)
+    if not heights:
+        raise UserError(folder_problem(folder, "no usable image.", key=key))
+    return min(heights), min(widths)
