@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gan_cli.data.base import PairDataset
 from gan_cli.data.batches import PairBatches, make_batches
-from gan_cli.data.pairs import PAPER, STROKE, DigitDomains, disguise
+from gan_cli.data.disguise import PAPER, STROKE, disguise
+from gan_cli.data.pairs import DigitDomains
 from gan_cli.errors import UserError
 from gan_cli.games.cyclegan import CycleGAN, ImagePool
 from gan_cli.losses import LeastSquares, Loss, Minimax, NonSaturating

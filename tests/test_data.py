@@ -1,4 +1,4 @@
-"""Data sources: real files read right, and every damage told in one message."""
+"""Data sources: real files read right, and each damage reported in one message."""
 
 import gzip
 import math

@@ -1,4 +1,4 @@
-"""Own folders: every kind of file is converted or refused by name; caches and streams agree."""
+"""A user's folders: each file is converted or named as unusable; caches and streams agree."""
 
 import json
 import multiprocessing
@@ -16,11 +16,12 @@ from PIL import Image
 
 from gan_cli.data.base import Dataset
 from gan_cli.data.batches import StreamedBatches, make_batches
-from gan_cli.data.files import cache as image_files
-from gan_cli.data.files.cache import list_files
-from gan_cli.data.files.decode import UnusableImageError, decode
+from gan_cli.data.files import cache as cache_module
+from gan_cli.data.files import decode as decoding
+from gan_cli.data.files.decode import Shape, UnusableImageError, decode
+from gan_cli.data.files.listing import list_files
 from gan_cli.data.image_folder import ImageFolder
-from gan_cli.errors import UserError
+from gan_cli.errors import SettingsError, UserError
 from gan_cli.runs import checkpoint
 from tests.conftest import Cli
 from tests.test_resume import assert_equal
@@ -227,7 +228,7 @@ def test_the_second_start_opens_no_image(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("an image was opened")
 
-    monkeypatch.setattr(image_files, "decode", fail)
+    monkeypatch.setattr(decoding, "decode", fail)
     again = load(tmp_path / "x")
     assert torch.equal(first.values, again.values)  # type: ignore[arg-type]
     assert first.fingerprint() == again.fingerprint()
@@ -408,3 +409,27 @@ def test_listing_does_not_depend_on_the_disks_order(tmp_path: Path) -> None:
     for name in ("b", "a", "c"):
         (tmp_path / name).write_text("x")
     assert list_files(tmp_path).files == ["a", "b", "c"]
+
+
+def test_caches_of_earlier_versions_stay_valid() -> None:
+    """The text of a shape is part of every cache's key."""
+    shape = Shape(channels=3, height=16, width=18, load_height=20, load_width=22, resize="cover")
+    assert repr(shape) == (
+        "Shape(channels=3, height=16, width=18, load_height=20, load_width=22, resize='cover')"
+    )
+
+
+def test_problems_are_data(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load(tmp_path / "nowhere")
+    (problem,) = error.value.problems
+    assert (problem.key, problem.value) == ("data.root", tmp_path / "nowhere")
+    with pytest.raises(SettingsError) as rejected:
+        source(tmp_path, channels=2, workers=-1)
+    assert [problem.key for problem in rejected.value.problems] == ["workers", "channels"]
+
+
+def test_the_old_modules_names_are_kept() -> None:
+    """`gan_cli.data.image_files` of version 0.1.0 leads to `cache`, which had the listing too."""
+    assert cache_module.list_files is list_files
+    assert cache_module.Shape is Shape

@@ -1,4 +1,4 @@
-"""Shards: shared out without overlap, shuffled, gone on with at a boundary; and what is refused."""
+"""Shards: shared out without overlap, shuffled, resumed at a boundary; and what is rejected."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from gan_cli.cli import commands
 from gan_cli.data.base import ShardDataset
 from gan_cli.data.shards.batches import ShardBatches
 from gan_cli.data.shards.read import UnreadableShardError
-from gan_cli.data.shards.stream import Position, Reader, dealt
+from gan_cli.data.shards.stream import Position, Reader, deal_shards
 from gan_cli.data.webdataset import WebDataset
 from gan_cli.errors import UserError
 from gan_cli.system.ranks import ALONE, Ranks
@@ -91,12 +91,12 @@ def flat(parts: list[list[int]]) -> list[int]:
 
 
 class Together(Ranks):
-    """A rank whose fellows have told it what they have."""
+    """A rank that knows what all ranks have."""
 
-    told: list[Any]
+    values: list[Any]
 
     def gather(self, value: Any) -> list[Any]:
-        return self.told
+        return self.values
 
 
 @pytest.mark.parametrize("buffer", [0, 5, 1000])
@@ -111,14 +111,14 @@ def test_every_image_once_an_epoch_over_all_workers(tmp_path: Path, buffer: int)
             if reader.epoch == len(seen):
                 break
             seen[reader.epoch].append(int(pixels[0, 0, 0]))
-    for found in seen.values():
-        assert sorted(found) == list(range(sum(counts)))
+    for images in seen.values():
+        assert sorted(images) == list(range(sum(counts)))
 
 
 def test_no_worker_runs_ahead(tmp_path: Path) -> None:
     """Of 7 shards among 3 workers, another one gets three of them each time."""
     for epoch in range(3):
-        parts = [dealt(7, seed=1, epoch=epoch, slot=slot, slots=3) for slot in range(3)]
+        parts = [deal_shards(7, seed=1, epoch=epoch, slot=slot, slots=3) for slot in range(3)]
         assert sorted(flat(parts)) == list(range(7))
         assert [len(part) for part in parts].index(3) == -epoch % 3
 
@@ -173,17 +173,17 @@ def test_resume_begins_at_the_next_shard(tmp_path: Path, workers: int) -> None:
     assert "left out" in note
 
 
-def test_all_ranks_positions_are_saved_and_found_again(tmp_path: Path) -> None:
+def test_all_ranks_positions_are_saved_and_restored(tmp_path: Path) -> None:
     write_shards(tmp_path, [2] * 8)
     data = load(tmp_path, shards="s-{0..7}.tar", workers=2)
     ranks = Together(1, 2)
-    ranks.__dict__["told"] = [[Position(0, 1), Position(0, 2)], [Position(1, 0), Position(0, 1)]]
+    ranks.__dict__["values"] = [[Position(0, 1), Position(0, 2)], [Position(1, 0), Position(0, 1)]]
     some = batches(data, 4, ranks=ranks)
     state = some.state_dict()
     some.load_state_dict(state)
     assert some.positions == [Position(1, 0), Position(0, 1)]
     assert "in epoch 1 (6 of 8 shards begun)" in some.resume_notes[0]
-    # One process of one worker cannot go on where four were: it begins an epoch of its own.
+    # One process of one worker cannot resume where four were: it begins a new epoch.
     alone = batches(load(tmp_path, shards="s-{0..7}.tar"), 16)
     alone.load_state_dict(state)
     assert alone.positions == [Position(2, 0)]
@@ -215,7 +215,7 @@ def test_training_with_workers_and_resuming(cli: Cli) -> None:
         file = "outputs/first/checkpoints/step_00000011.pt"
         resumed = cli(f"resume={file}", f"name={name}", "steps=16")
         assert resumed.code == 0, resumed.err
-        assert resumed.out.count("note: data go on at the beginning of a shard, in epoch") == 1
+        assert resumed.out.count("note: data resume at the beginning of a shard, in epoch") == 1
     assert losses("x") == losses("y")
     assert len(losses("x")) == 5
     moved = cli("resume=outputs/first", "steps=13", "data.workers=1")
@@ -244,21 +244,23 @@ def test_damaged_images_and_shards_are_named_and_passed_over(tmp_path: Path) -> 
     (tmp_path / "s-2.tar").write_text("no tar file")
     cut = {"a.png": png(9)[:40], "b.json": b"{}", "c.png": png(99), "c.cls": b"7"}
     write_tar(tmp_path / "s-3.tar", cut)
-    told: list[str] = []
+    reports: list[str] = []
     some = batches(load(tmp_path), 4)
-    some.watch(told.append)
-    found = {number for batch in drawn(some, 20) for number in batch}
-    assert {0, 1, 2, 3, 99} <= found < set(range(8)) | {99}
-    assert len(told) == len(set(told)) == 4
-    said = "\n".join(told)
+    some.watch(reports.append)
+    images = {number for batch in drawn(some, 20) for number in batch}
+    assert {0, 1, 2, 3, 99} <= images < set(range(8)) | {99}
+    assert len(reports) == len(set(reports)) == 4
+    said = "\n".join(reports)
     assert f"{tmp_path}/s-3.tar: a cannot be used (" in said
     assert f"{tmp_path}/s-3.tar: b cannot be used (no image among .json)" in said
     assert "s-1.tar cannot be read to its end (" in said
     assert "s-2.tar cannot be read to its end (" in said
     labelled = batches(load(tmp_path, classes=3, shards=["s-0.tar", "s-3.tar"]), 4)
-    labelled.watch(told.append)
+    labelled.watch(reports.append)
     drawn(labelled, 3)
-    assert any("c cannot be used (.cls holds '7', no number below data.c" in text for text in told)
+    assert any(
+        "c cannot be used (.cls holds '7', no number below data.c" in text for text in reports
+    )
 
 
 @pytest.mark.parametrize(
@@ -278,22 +280,22 @@ def test_a_damaged_header_is_no_silent_end(
     with tarfile.open(shard) as archive:
         assert 5120 in [member.offset for member in archive]
     shard.write_bytes(damage(whole))
-    told: list[str] = []
+    reports: list[str] = []
     some = batches(load(tmp_path, shards="s-{0..1}.tar"), 4)
-    some.watch(told.append)
+    some.watch(reports.append)
     drawn(some, 8)
-    assert len(told) == 1
-    assert f"s-1.tar cannot be read to its end ({why}" in told[0]
+    assert len(reports) == 1
+    assert f"s-1.tar cannot be read to its end ({why}" in reports[0]
 
 
 def test_an_empty_shard_is_named(tmp_path: Path) -> None:
     write_shards(tmp_path, [4])
     write_tar(tmp_path / "s-1.tar", {})
-    told: list[str] = []
+    reports: list[str] = []
     some = batches(load(tmp_path, shards="s-{0..1}.tar"), 4)
-    some.watch(told.append)
+    some.watch(reports.append)
     drawn(some, 4)
-    assert told == [f"{tmp_path}/s-1.tar holds no files; the next shard is read."]
+    assert reports == [f"{tmp_path}/s-1.tar holds no files; the next shard is read."]
 
 
 def test_shards_of_one_size_are_told_apart(tmp_path: Path) -> None:
@@ -331,7 +333,7 @@ def test_fewer_images_than_a_batch_span_epochs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "data.shards=None: name the tar files"),
+        ((), "data.shards=null: name the tar files"),
         (("data.shards='s-{0..4}.tar'",), "data.shards: 1 of 5 not found: "),
         (("data.shards=nowhere.tar",), "relative paths begin at data.root=."),
         (("data.shards=text.tar",), "text.tar cannot be read (truncated header)"),
@@ -370,7 +372,12 @@ def test_more_processes_than_shards(tmp_path: Path) -> None:
     assert few.shards().workers_of(2) == 2
     problem = few.sharing_problem(5)
     assert problem is not None
-    assert "at least 5 shards, or train with 4 processes" in problem
+    assert problem.key == "data.shards"
+    assert "at least 5 shards, or train with 4 processes" in problem.advice
+    problem = source(tmp_path, workers=3).sharing_problem(2)
+    assert problem is not None
+    assert (problem.key, problem.value) == ("data.workers", 3)
+    assert "4 shards for 6 workers (2 processes of 3)" in problem.advice
 
 
 def test_a_missing_package_says_what_to_install(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +412,7 @@ def test_addresses_are_read_through_the_library(
 ) -> None:
     write_shards(tmp_path, [200, 4])
     data = load(tmp_path, shards=f"https://host{tmp_path}/s-{{0..1}}.tar")
-    assert len(commands_as_servers) == 1, "a look at one image is one request"
+    assert len(commands_as_servers) == 1, "one request is enough to check one image"
     assert sorted(drawn(batches(data, 204), 1)[0]) == list(range(204))
     assert numbers(data.first(3)) == [0, 1, 2]
     broken = source(tmp_path, shards=f"https://broken{tmp_path}/s-1.tar").shards()
@@ -451,6 +458,6 @@ def test_two_processes_train_and_resume(tmp_path: Path) -> None:
     assert whole.returncode == 0, whole.stderr
     resumed = run("resume=outputs/run", "steps=24", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout.count("note: data go on at the beginning of a shard") == 1
-    refused = run(*together, "data.workers=3", cwd=tmp_path)
-    assert refused.stderr.count("5 shards for 6 workers (2 processes of 3)") == 1
+    assert resumed.stdout.count("note: data resume at the beginning of a shard") == 1
+    rejected = run(*together, "data.workers=3", cwd=tmp_path)
+    assert rejected.stderr.count("5 shards for 6 workers (2 processes of 3)") == 1

@@ -12,11 +12,11 @@ from gan_cli.seeding import generator_for
 
 @dataclass(frozen=True)
 class Augment:
-    """What is done anew to every datum in every epoch.
+    """What is done anew to every image in every epoch.
 
     Attributes:
-        height: of the crop, at most the stored images'.
-        width: of the crop.
+        height: of the crop, in pixels, at most the stored images'.
+        width: of the crop, likewise.
         flip: mirror left and right with probability 1/2.
     """
 
@@ -29,11 +29,15 @@ class Augment:
         return torch.rand(n, 3, generator=generator_for(seed, "augment", epoch))
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Crop and flip, uint8 (m, C, H, W) -> (m, C, height, width).
+        """Crop and flip.
 
         Args:
-            images: stored images, at least as large as the crop.
-            draws: (m, 3), the data's rows of `draws`: vertical place, horizontal place, flip.
+            images: stored images, uint8 (m, C, H, W), at least as large as the crop.
+            draws: float32 (m, 3), the images' rows of `draws`: vertical place, horizontal place,
+                flip.
+
+        Returns:
+            uint8 (m, C, height, width).
         """
         m, _, stored_height, stored_width = images.shape
         draws = draws.to(images.device)

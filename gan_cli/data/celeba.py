@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+
+from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.files.cache import Listing, list_files
-from gan_cli.data.files.decode import Resize
 from gan_cli.data.files.download import fetch, missing_files
+from gan_cli.data.files.framing import Crop
+from gan_cli.data.files.listing import Listing, list_files
 from gan_cli.data.image_folder import ImageFolder
-from gan_cli.errors import UserError, nearest, require
+from gan_cli.errors import Problem, UserError, did_you_mean, require
 from gan_cli.spec import DataSpec
 
 IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
@@ -26,6 +27,7 @@ class CelebA(ImageFolder):
     """
 
     ordered = False
+    root_key = None  # data.root names a folder above the photos
 
     def __init__(
         self,
@@ -35,20 +37,19 @@ class CelebA(ImageFolder):
         attribute: str | None,
         image_size: int | Sequence[int],
         load_size: int | Sequence[int] | None,
-        crop: Literal["center", "random"],
+        crop: Crop,
         flip: bool,
         cache: bool,
         workers: int | None,
         pixel_range: Sequence[float],
     ) -> None:
-        require((bool(root), "root='': give the folder that holds (or shall hold) celeba/"))
-        resize: Resize = "cover"
+        require((bool(root), "root", root, "give the folder that holds (or shall hold) celeba/"))
         super().__init__(
             root=str(Path(root).expanduser() / "celeba" / IMAGES),
             channels=3,
             image_size=image_size,
             load_size=load_size,
-            resize=resize,
+            resize="cover",
             crop=crop,
             flip=flip,
             cache=cache,
@@ -58,6 +59,7 @@ class CelebA(ImageFolder):
         self.data_root, self.download, self.attribute = Path(root).expanduser(), download, attribute
 
     @property
+    @override
     def spec(self) -> DataSpec:
         """As configured; two classes if there is an attribute to tell them apart."""
         shape, value_range = self._pixels.shape, self._pixels.value_range
@@ -66,26 +68,29 @@ class CelebA(ImageFolder):
         return DataSpec(shape, value_range, 2, (f"not {self.attribute}", self.attribute))
 
     @cached_property
+    @override
     def listing(self) -> Listing:
         """The photos, in the order of their numbers, with the attribute as label."""
-        found = list_files(self.root)
+        files = list_files(self.root, key=self.root_key).files
         if self.attribute is None:
-            return Listing(found.root, found.files, [], [])
+            return Listing(self.root, files, [], [])
         has_it = self._read_attribute(self.attribute)
-        unknown = [name for name in found.files if name not in has_it]
+        unknown = [name for name in files if name not in has_it]
         if unknown:
             raise UserError(f"{self.root / unknown[0]}: is not listed in {ATTRIBUTES}.")
-        labels = [has_it[name] for name in found.files]
-        return Listing(found.root, found.files, labels, list(self.spec.class_names))
+        return Listing(
+            self.root, files, [has_it[name] for name in files], list(self.spec.class_names)
+        )
 
+    @override
     def load(self, *, seed: int, progress: Progress) -> Dataset:
         """Open the cache, after downloading the photos if they are not there.
 
         Raises:
             UserError: they are not there, and cannot be downloaded.
         """
-        wanted = [self.root] + [self.root.parent / ATTRIBUTES] * (self.attribute is not None)
-        if not all(path.exists() for path in wanted):
+        needed = [self.root] + [self.root.parent / ATTRIBUTES] * (self.attribute is not None)
+        if not all(path.exists() for path in needed):
             if not self.download:
                 reason = "the files are not there, and data.download=false"
                 raise UserError(self._what_to_do(reason))
@@ -95,22 +100,22 @@ class CelebA(ImageFolder):
         return super().load(seed=seed, progress=progress)
 
     def _read_attribute(self, name: str) -> dict[str, int]:
-        """File name -> 1 with the attribute, 0 without."""
+        """The label of each photo by its file's name: 1 with the attribute, 0 without."""
         file = self.root.parent / ATTRIBUTES
         try:
             _, header, *rows = file.read_text(encoding="ascii").splitlines()
             names = header.split()
             if name not in names:
-                match = nearest(name, names)
-                hint = f"Did you mean {match}? " if match else ""
-                raise UserError(f"data.attribute={name}: {hint}There are: {', '.join(names)}")
+                hint = did_you_mean(name, names)
+                advice = f"{hint} There are: {', '.join(names)}".lstrip()
+                raise UserError(Problem("data.attribute", name, advice))
             column = 1 + names.index(name)
             words = [row.split() for row in rows]
             return {row[0]: int(int(row[column]) > 0) for row in words if row}
         except (OSError, ValueError, IndexError) as error:
             raise UserError(f"{file}: cannot be read ({error}).") from error
 
-    def _what_to_do(self, reason: str) -> str:
+    def _what_to_do(self, reason: str) -> Problem:
         return missing_files(
             reason,
             root=self.data_root,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
 from gan_cli.data.images import ImageSource
@@ -20,7 +21,8 @@ class Digits(ImageSource):
     def __init__(self, *, image_size: int | Sequence[int], pixel_range: Sequence[float]) -> None:
         super().__init__(channels=1, classes=10, image_size=image_size, pixel_range=pixel_range)
 
-    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+    @override
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
         """All images, their 17 gray levels spread over 0..255, with labels 0..9."""
         table = _read_table()
         images = torch.from_numpy(table[:, :64]).view(-1, 1, 8, 8)

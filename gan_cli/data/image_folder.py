@@ -6,33 +6,33 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import torch
+from torch import Tensor
+from typing_extensions import override
 
 from gan_cli.data.base import Dataset, DataSource, FileImages, Progress
-from gan_cli.data.files.cache import (
-    TREE_EXPECTED,
-    Listing,
-    describe_bad,
-    list_files,
-    open_cache,
-    tree_found,
-    try_read,
-)
+from gan_cli.data.files.cache import open_cache, try_read
 from gan_cli.data.files.decode import Resize
-from gan_cli.data.files.framing import Framing
+from gan_cli.data.files.framing import Crop, Framing, workers_rule
+from gan_cli.data.files.listing import Listing, describe_bad, folder_problem, list_files
 from gan_cli.data.images import image_spec
 from gan_cli.errors import UserError, require
 from gan_cli.spec import DataSpec
 
-WORKERS = 4  # at most, where data.workers does not say
+WORKERS = 4  # at most, where data.workers is null
 
 
 class ImageFolder(DataSource):
-    """Images decoded once into a memory-mapped cache, or streamed from their files."""
+    """Images decoded once into a memory-mapped cache, or streamed from their files.
+
+    Attributes:
+        root_key: the config key that names the folder, for messages; None: no key names it. A
+            source that makes an `ImageFolder` for a folder of its own sets it.
+    """
 
     ordered = True  # class by class
+    root_key: str | None = "data.root"
 
     def __init__(
         self,
@@ -42,35 +42,48 @@ class ImageFolder(DataSource):
         image_size: int | Sequence[int],
         load_size: int | Sequence[int] | None,
         resize: Resize,
-        crop: Literal["center", "random"],
+        crop: Crop,
         flip: bool,
         cache: bool,
         workers: int | None,
         pixel_range: Sequence[float],
     ) -> None:
-        framing = Framing(channels, image_size, load_size, resize, crop, flip)
+        framing = Framing(
+            channels=channels,
+            image_size=image_size,
+            load_size=load_size,
+            resize=resize,
+            crop=crop,
+            flip=flip,
+        )
         require(
-            (bool(root), "root='': give the folder of images"),
-            (workers is None or workers >= 0, f"workers={workers}: must be 0 or more, or null"),
+            (bool(root), "root", root, "give the folder of images"),
+            workers_rule(workers),
             *framing.rules(),
         )
-        self._pixels = image_spec(channels, framing.size, pixel_range, classes=0)
+        self._pixels = image_spec(channels, framing.size, pixel_range=pixel_range, classes=0)
         self.root, self.cache, self.workers = Path(root).expanduser(), cache, workers
         self.shape, self.augment = framing.shape, framing.augment
 
     @cached_property
     def listing(self) -> Listing:
-        """The files, found once."""
-        return list_files(self.root)
+        """The files, listed once.
+
+        Raises:
+            UserError: no such folder, or no file in it.
+        """
+        return list_files(self.root, key=self.root_key)
 
     @property
+    @override
     def spec(self) -> DataSpec:
-        """Shape and range as configured, classes as found in the folder."""
+        """Shape and range as configured, classes by the names of the sub-folders."""
         shape, value_range = self._pixels.shape, self._pixels.value_range
         names = tuple(self.listing.classes)
         return DataSpec(shape, value_range, len(names), names)
 
-    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+    @override
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
         """Open the cache, building it first if need be; or prepare to stream.
 
         Raises:
@@ -78,44 +91,44 @@ class ImageFolder(DataSource):
         """
         key = self.listing.key(self.shape)
         if not self.cache:
-            return self._streamed(key, ())
+            return self._streamed(key, notes=())
         try:
-            decoded = open_cache(self.listing, self.shape, key, progress)
+            decoded = open_cache(self.listing, self.shape, key=key, progress=progress)
         except OSError as error:
             note = f"no cache ({error.strerror or error}): images are decoded anew in every epoch."
-            return self._streamed(key, (note,))
+            return self._streamed(key, notes=(note,))
         notes = []
         if decoded.bad:
             notes.append(describe_bad(decoded.bad, total=len(self.listing.files)))
         if not decoded.good:
-            raise UserError(
-                f"data.root={self.root}: no usable image.\n  {notes[0]}\n"
-                f"{tree_found(self.root)}\n{TREE_EXPECTED}"
-            )
+            sentence = f"no usable image.\n  {notes[0]}"
+            raise UserError(folder_problem(self.root, sentence, key=self.root_key))
         if self.workers is not None:
             notes.append("data.workers has no effect: images come from the cache.")
-        labels = torch.tensor(self.listing.labels)[decoded.good] if self.listing.classes else None
+        labels = self._labels()
         return Dataset(
             decoded.images,
-            labels,
+            None if labels is None else labels[decoded.good],
             self.spec,
             augment=self.augment,
             identity=key,
             notes=tuple(notes),
         )
 
-    def _streamed(self, key: str, notes: tuple[str, ...]) -> Dataset:
+    def _labels(self) -> Tensor | None:
+        """The label of each file, int64 (N,); None without classes."""
+        return torch.tensor(self.listing.labels) if self.listing.classes else None
+
+    def _streamed(self, key: str, *, notes: tuple[str, ...]) -> Dataset:
+        """The images in their files, of which at least one can be used."""
         listing = self.listing
-        if all(
-            isinstance(try_read(listing, self.shape, i), str) for i in range(len(listing.files))
-        ):
-            raise UserError(
-                f"data.root={self.root}: no usable image.\n{tree_found(self.root)}\n{TREE_EXPECTED}"
-            )
+        numbers = range(len(listing.files))
+        if all(isinstance(try_read(listing, self.shape, number=i), str) for i in numbers):
+            raise UserError(folder_problem(self.root, "no usable image.", key=self.root_key))
         workers = min(WORKERS, os.cpu_count() or 1) if self.workers is None else self.workers
         return Dataset(
             FileImages([listing.root / name for name in listing.files], self.shape.read, workers),
-            torch.tensor(listing.labels) if listing.classes else None,
+            self._labels(),
             self.spec,
             augment=self.augment,
             identity=key,

@@ -17,11 +17,12 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
 from gan_cli.data.files.download import fetch, missing_files, remove_empty
 from gan_cli.data.images import ImageSource
-from gan_cli.errors import UserError, require
+from gan_cli.errors import Problem, UserError, require
 
 Variant = Literal["MNIST", "FashionMNIST", "KMNIST"]
 #: Files of images and labels, by split.
@@ -57,7 +58,7 @@ class MNIST(ImageSource):
             image_size=image_size,
             pixel_range=pixel_range,
         )
-        require((bool(root), "root='': give the folder that holds (or shall hold) the files"))
+        require((bool(root), "root", root, "give the folder that holds (or shall hold) the files"))
         self.variant, self.root, self.download = variant, Path(root), download
 
     @property
@@ -65,14 +66,24 @@ class MNIST(ImageSource):
         """Where torchvision keeps the files below `root`."""
         return self.root / self.variant / "raw"
 
-    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
-        """Read the training images and labels, downloading them first if they are not there."""
+    @override
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
+        """Read the training images and labels, downloading them first if they are not there.
+
+        Raises:
+            UserError: they are damaged, or not there and cannot be downloaded.
+        """
         if not self._has("train"):
             self._fetch()
         return self._read("train")
 
-    def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:  # noqa: ARG002
-        """The 10,000 test images; None if only the training files are there."""
+    @override
+    def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:
+        """The 10,000 test images; None if only the training files are there.
+
+        Raises:
+            UserError: they are there, but damaged.
+        """
         return self._read("test") if self._has("test") else None
 
     def _has(self, split: str) -> bool:
@@ -113,7 +124,7 @@ class MNIST(ImageSource):
             remove_empty((self.folder, self.folder.parent))
             raise
 
-    def _what_to_do(self, reason: str) -> str:
+    def _what_to_do(self, reason: str) -> Problem:
         return missing_files(
             reason,
             root=self.root,
@@ -131,10 +142,17 @@ def find_file(folder: Path, name: str) -> Path | None:
 
 
 def read_idx(file: Path, *, dimensions: int) -> Tensor:
-    """Read an IDX file of unsigned bytes, gzipped or not, as a uint8 tensor.
+    """Read an IDX file of unsigned bytes, gzipped or not.
+
+    Args:
+        file: gzipped if its name ends with .gz.
+        dimensions: how many the file must say it has.
+
+    Returns:
+        uint8 of the shape that the file says.
 
     Raises:
-        UserError: unreadable, cut short, or not such a file.
+        UserError: it cannot be read, is cut short, or is no such file.
     """
     try:
         raw = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Points with a known density: where the theorems of Goodfellow et al. 2014 can be watched."""
+"""Points with a known density, to watch the theorems of Goodfellow et al. (2014, section 4)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gan_cli.data.base import Dataset, DataSource, Progress
-from gan_cli.errors import require
+from gan_cli.errors import Rule, as_typed, require
 from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec
 from gan_cli.theory.density import GaussianMixture
@@ -18,7 +19,7 @@ DTYPE = torch.float64  # of densities
 
 
 def mixture(means: Tensor, std: float) -> GaussianMixture:
-    """Equal Gaussians of one standard deviation about `means`, (K, n)."""
+    """Equally likely Gaussians of one standard deviation about `means`, float64 (K, n)."""
     return GaussianMixture(means, torch.full((len(means),), std, dtype=DTYPE))
 
 
@@ -26,20 +27,23 @@ class Points(DataSource):
     """A fixed draw of `samples` points from a Gaussian mixture."""
 
     def __init__(self, density: GaussianMixture, *, samples: int) -> None:
-        require((samples >= 1, f"samples={samples}: must be at least 1"))
+        require(_at_least_one("samples", samples))
         self.density, self.samples = density, samples
 
     @property
+    @override
     def spec(self) -> DataSpec:
-        """Points are unbounded; the component each was drawn from is its label."""
+        """Points are unbounded. A point's label is the component that it was drawn from."""
         modes, dim = self.density.means.shape
         return DataSpec((dim,), None, classes=modes)
 
-    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
-        """Draw the points; the same for the same seed."""
+    @override
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
+        """Draw the points, float32 (samples, n); the same for the same seed."""
         return self._draw(seed, "data")
 
-    def load_test(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+    @override
+    def load_test(self, *, seed: int, progress: Progress) -> Dataset:
         """As many points again."""
         return self._draw(seed, "test data")
 
@@ -53,8 +57,8 @@ class Gaussian(Points):
 
     def __init__(self, *, dim: int, mean: float, std: float, samples: int) -> None:
         require(
-            (dim >= 1, f"dim={dim}: must be at least 1"),
-            (math.isfinite(mean), f"mean={mean}: must be finite"),
+            _at_least_one("dim", dim),
+            (math.isfinite(mean), "mean", mean, "must be finite"),
             _positive("std", std),
         )
         super().__init__(mixture(torch.full((1, dim), mean, dtype=DTYPE), std), samples=samples)
@@ -72,15 +76,16 @@ class Mixture1d(Points):
         samples: int,
     ) -> None:
         require(
-            (len(means) >= 1, f"means={list(means)}: give at least one"),
+            (len(means) >= 1, "means", means, "give at least one"),
             (
                 len(means) == len(stds) == len(weights),
-                f"means={list(means)}: stds={list(stds)} and weights={list(weights)} "
-                "must be as many",
+                "means",
+                means,
+                f"stds={as_typed(stds)} and weights={as_typed(weights)} must be as many",
             ),
-            (all(map(math.isfinite, means)), f"means={list(means)}: must all be finite"),
-            (_all_positive(stds), f"stds={list(stds)}: must all be positive and finite"),
-            (_all_positive(weights), f"weights={list(weights)}: must all be positive and finite"),
+            (all(map(math.isfinite, means)), "means", means, "must all be finite"),
+            _all_positive("stds", stds),
+            _all_positive("weights", weights),
         )
         density = GaussianMixture(
             torch.tensor(means, dtype=DTYPE)[:, None],
@@ -95,7 +100,7 @@ class Ring(Points):
 
     def __init__(self, *, modes: int, radius: float, std: float, samples: int) -> None:
         require(
-            (modes >= 1, f"modes={modes}: must be at least 1"),
+            _at_least_one("modes", modes),
             _positive("radius", radius),
             _positive("std", std),
         )
@@ -109,7 +114,7 @@ class Grid(Points):
 
     def __init__(self, *, side: int, spacing: float, std: float, samples: int) -> None:
         require(
-            (side >= 1, f"side={side}: must be at least 1"),
+            _at_least_one("side", side),
             _positive("spacing", spacing),
             _positive("std", std),
         )
@@ -118,9 +123,14 @@ class Grid(Points):
         super().__init__(mixture(means, std), samples=samples)
 
 
-def _all_positive(numbers: Sequence[float]) -> bool:
-    return all(0 < number < math.inf for number in numbers)
+def _at_least_one(name: str, number: int) -> Rule:
+    return number >= 1, name, number, "must be at least 1"
 
 
-def _positive(name: str, number: float) -> tuple[bool, str]:
-    return (0 < number < math.inf, f"{name}={number}: must be positive and finite")
+def _positive(name: str, number: float) -> Rule:
+    return 0 < number < math.inf, name, number, "must be positive and finite"
+
+
+def _all_positive(name: str, numbers: Sequence[float]) -> Rule:
+    holds = all(0 < number < math.inf for number in numbers)
+    return holds, name, numbers, "must all be positive and finite"

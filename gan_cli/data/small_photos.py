@@ -12,17 +12,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
 from gan_cli.data.files.download import fetch, missing_files
 from gan_cli.data.images import ImageSource
-from gan_cli.errors import UserError, require
+from gan_cli.errors import Problem, UserError, require
 
 
 class SmallPhotos(ImageSource):
-    """What both have in common."""
+    """What both have in common.
 
-    #: What lies where below `root`, and where it comes from.
+    Attributes:
+        folder: where the files lie below `root`.
+        expected: their names.
+        address: of the page that publishes them.
+    """
+
     folder, expected, address = "", "", ""
 
     def __init__(
@@ -43,14 +49,20 @@ class SmallPhotos(ImageSource):
             pixel_range=pixel_range,
             flip=flip,
         )
-        require((bool(root), "root='': give the folder that holds (or shall hold) the files"))
+        require((bool(root), "root", root, "give the folder that holds (or shall hold) the files"))
         self.root, self.download = Path(root).expanduser(), download
 
     def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
-        """The training or test images, uint8 (N, 3, 32, 32), and labels, int64 (N,)."""
+        """The training or test images, uint8 (N, 3, 32, 32), and labels, int64 (N,).
+
+        Raises:
+            RuntimeError: files are not there, or their checksums differ from the published ones.
+            OSError: they cannot be read.
+        """
         raise NotImplementedError
 
-    def load(self, *, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002
+    @override
+    def load(self, *, seed: int, progress: Progress) -> Dataset:
         """Read the training images and labels, downloading them first if they are not there.
 
         Raises:
@@ -62,22 +74,23 @@ class SmallPhotos(ImageSource):
             if not self.download:
                 reason = "the files are not there or damaged, and data.download=false"
                 raise UserError(self._what_to_do(reason)) from error
-            found: list[tuple[Tensor, Tensor]] = []
+            downloaded: list[tuple[Tensor, Tensor]] = []
             fetch(
-                lambda: found.append(self.open(train=True, download=True)),
+                lambda: downloaded.append(self.open(train=True, download=True)),
                 explain=self._what_to_do,
             )
-            ((images, labels),) = found
+            ((images, labels),) = downloaded
         return self.dataset(images, labels)
 
-    def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:  # noqa: ARG002
+    @override
+    def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:
         """The test images, downloading them first if that is allowed; None: not there."""
         try:
             return self.dataset(*self.open(train=False, download=self.download))
         except (RuntimeError, OSError):
             return None
 
-    def _what_to_do(self, reason: str) -> str:
+    def _what_to_do(self, reason: str) -> Problem:
         return missing_files(
             reason,
             root=self.root,
@@ -112,6 +125,7 @@ class CIFAR10(SmallPhotos):
             pixel_range=pixel_range,
         )
 
+    @override
     def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
         """All five training batches, or the test batch."""
         from torchvision import datasets
@@ -144,6 +158,7 @@ class SVHN(SmallPhotos):
             pixel_range=pixel_range,
         )
 
+    @override
     def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
         """The training digits, without the extra ones, or the test digits."""
         from torchvision import datasets

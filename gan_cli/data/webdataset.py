@@ -11,21 +11,22 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+
+from typing_extensions import override
 
 from gan_cli.data.base import DataSource, Progress, ShardDataset
-from gan_cli.data.files.cache import tree_found
 from gan_cli.data.files.decode import Resize, UnusableImageError
-from gan_cli.data.files.framing import Framing
+from gan_cli.data.files.framing import Crop, Framing, workers_rule
+from gan_cli.data.files.listing import tree_found
 from gan_cli.data.images import image_spec
 from gan_cli.data.shards.read import Shards, UnreadableShardError
-from gan_cli.errors import UserError, require
+from gan_cli.errors import Problem, SettingsError, UserError, require
 from gan_cli.spec import DataSpec
 
 MOST_SHARDS = 1_000_000
-HEAD = 2**16  # bytes of each local shard that tell it from others
-TRIED = 100  # samples looked at for a usable image before training
-NAMED = 5  # shards or samples named in a message
+HEAD_BYTES = 2**16  # of each local shard, that tell it from others
+MOST_TRIED = 100  # samples read for a usable image before training
+MOST_NAMED = 5  # shards or samples named in a message
 #: Runs any shell command, which a checkpoint's config must not.
 FORBIDDEN = "pipe"
 RANGE = re.compile(r"\{(-?\d{1,18})\.\.(-?\d{1,18})")
@@ -53,54 +54,66 @@ class WebDataset(DataSource):
         image_size: int | Sequence[int],
         load_size: int | Sequence[int] | None,
         resize: Resize,
-        crop: Literal["center", "random"],
+        crop: Crop,
         flip: bool,
         shuffle_buffer: int,
         workers: int | None,
         pixel_range: Sequence[float],
     ) -> None:
         require_package()
-        framing = Framing(channels, image_size, load_size, resize, crop, flip)
+        framing = Framing(
+            channels=channels,
+            image_size=image_size,
+            load_size=load_size,
+            resize=resize,
+            crop=crop,
+            flip=flip,
+        )
         require(
-            (bool(root), "root='': give the folder where relative paths begin"),
-            (bool(shards), f"shards={shards}: name the tar files, like {EXAMPLE}"),
-            (images is None or images >= 1, f"images={images}: must be at least 1, or null"),
-            (classes >= 0, f"classes={classes}: must be at least 0"),
-            (shuffle_buffer >= 0, f"shuffle_buffer={shuffle_buffer}: must be at least 0"),
-            (workers is None or workers >= 0, f"workers={workers}: must be 0 or more, or null"),
+            (bool(root), "root", root, "give the folder where relative paths begin"),
+            (bool(shards), "shards", shards, f"name the tar files, like {EXAMPLE}"),
+            (images is None or images >= 1, "images", images, "must be at least 1, or null"),
+            (classes >= 0, "classes", classes, "must be at least 0"),
+            (shuffle_buffer >= 0, "shuffle_buffer", shuffle_buffer, "must be at least 0"),
+            workers_rule(workers),
             *framing.rules(),
         )
-        self._spec = image_spec(channels, framing.size, pixel_range, classes=classes)
+        self._spec = image_spec(channels, framing.size, pixel_range=pixel_range, classes=classes)
         self.root = Path(root).expanduser()
-        self.given = expand([shards] if isinstance(shards, str) else list(shards or ()))
-        self.names = tuple(place(name, self.root) for name in self.given)
+        #: The shards' names as configured, and as they are opened.
+        self.short_names = expand([shards] if isinstance(shards, str) else list(shards or ()))
+        self.names = tuple(locate(name, self.root) for name in self.short_names)
         self.framing, self.images, self.classes = framing, images, classes
         self.shuffle_buffer, self.workers = shuffle_buffer, workers
 
     @property
+    @override
     def spec(self) -> DataSpec:
         """As configured."""
         return self._spec
 
-    def sharing_problem(self, world: int) -> str | None:
-        """Each reader needs a shard of its own."""
-        shards = self.shards()
-        readers, there = shards.readers_of(world), len(self.names)
-        if there >= world * readers:
+    @override
+    def sharing_problem(self, world: int) -> Problem | None:
+        """Each process, and each of its workers, needs a shard of its own."""
+        readers, shards = self.shards().readers_of(world), len(self.names)
+        if shards >= world * readers:
             return None
-        if there < world:
-            return (
-                f"data.shards: {there} for {world} processes, but each needs one of its own. Make "
-                f"at least {world} shards, or train with {there} processes"
+        if shards < world:
+            return Problem.about(
+                "data.shards",
+                f"{shards} for {world} processes, but each needs one of its own. Make at least "
+                f"{world} shards, or train with {shards} processes",
             )
         of_all = "" if world == 1 else f" ({world} processes of {readers})"
-        return (
-            f"data.workers={self.workers}: {there} shards for {world * readers} workers{of_all}, "
-            f"but each needs one of its own. Use at most data.workers={there // world}, or null"
+        return Problem(
+            "data.workers",
+            self.workers,
+            f"{shards} shards for {world * readers} workers{of_all}, but each needs one of its "
+            f"own. Use at most data.workers={shards // world}, or null",
         )
 
     def shards(self) -> Shards:
-        """How they are read."""
+        """The shards, and how they are read."""
         return Shards(
             names=self.names,
             shape=self.framing.shape,
@@ -109,8 +122,9 @@ class WebDataset(DataSource):
             workers=self.workers,
         )
 
-    def load(self, *, seed: int, progress: Progress) -> ShardDataset:  # noqa: ARG002
-        """Look at which shards are there, and into the first.
+    @override
+    def load(self, *, seed: int, progress: Progress) -> ShardDataset:
+        """Check which shards are there, and that the first holds a usable image.
 
         Raises:
             UserError: one is not there, the first cannot be read, or holds no usable image.
@@ -123,71 +137,72 @@ class WebDataset(DataSource):
         )
 
     def _require_files(self) -> None:
+        """Check that all local shards are there.
+
+        Raises:
+            UserError: some are not; says which, and what is there instead.
+        """
         paths = [Path(name) for name in self.names if not has_scheme(name)]
         missing = [path for path in paths if not path.is_file()]
         if not missing:
             return
-        named = ", ".join(map(str, missing[:NAMED])) + (", ..." if len(missing) > NAMED else "")
-        which = (
-            "no such file"
-            if len(self.names) == 1
-            else (f"{len(missing)} of {len(self.names)} not found")
-        )
-        relative = (
-            ""
-            if all(Path(name).is_absolute() for name in self.given)
-            else (f" (relative paths begin at data.root={self.root})")
-        )
+        more = ", ..." if len(missing) > MOST_NAMED else ""
+        named = ", ".join(map(str, missing[:MOST_NAMED])) + more
+        is_only = len(self.names) == 1
+        which = "no such file" if is_only else f"{len(missing)} of {len(self.names)} not found"
+        if all(Path(name).is_absolute() for name in self.short_names):
+            relative = ""
+        else:
+            relative = f" (relative paths begin at data.root={self.root})"
         folder = missing[0] if missing[0].is_dir() else missing[0].parent
-        raise UserError(f"data.shards: {which}: {named}{relative}\n{tree_found(folder)}")
+        advice = f"{which}: {named}{relative}\n{tree_found(folder)}"
+        raise UserError(Problem.about("data.shards", advice))
 
     def _identity(self) -> str:
         digest = hashlib.blake2b(repr((self.framing.shape, self.classes)).encode(), digest_size=8)
-        for given, name in zip(self.given, self.names, strict=True):
-            digest.update(f"{given}\0".encode("utf-8", "surrogateescape"))
+        for short_name, name in zip(self.short_names, self.names, strict=True):
+            digest.update(f"{short_name}\0".encode("utf-8", "surrogateescape"))
             if not has_scheme(name):
                 digest.update(Path(name).stat().st_size.to_bytes(8, "big"))
-                # Shards are often of one size. One that cannot be read is told of in its turn.
+                # Shards are often of one size. One that cannot be read is reported in its turn.
                 with contextlib.suppress(OSError), Path(name).open("rb") as file:
-                    digest.update(file.read(HEAD))
+                    digest.update(file.read(HEAD_BYTES))
         return digest.hexdigest()
 
 
 def require_package() -> None:
-    """Refuse to go on without the library.
+    """Check that the webdataset library is installed.
 
     Raises:
-        ValueError: it is not installed; says how to.
+        SettingsError: it is not; says how to install it.
     """
     if importlib.util.find_spec("webdataset") is None:
-        raise ValueError("data=webdataset: needs webdataset: pip install 'gan-train[webdataset]'")
+        advice = "needs webdataset: pip install 'gan-train[webdataset]'"
+        raise SettingsError([Problem("data", "webdataset", advice, is_full=True)])
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
     """All names that patterns with braces stand for.
 
     Raises:
-        ValueError: they are not balanced, stand for too many, or for one name twice.
+        SettingsError: braces do not match, or patterns stand for too many names, or for one twice.
     """
     from braceexpand import braceexpand
 
-    found: list[str] = []
+    names: list[str] = []
     for pattern in patterns:
         spans = (abs(int(end) - int(start)) + 1 for start, end in RANGE.findall(pattern))
-        many = math.prod(spans) > MOST_SHARDS
+        is_huge = math.prod(spans) > MOST_SHARDS  # not to be tried
         try:
-            found += [] if many else islice(braceexpand(pattern), MOST_SHARDS + 1)
+            names += [] if is_huge else islice(braceexpand(pattern), MOST_SHARDS + 1)
         except ValueError as error:
-            raise ValueError(f"shards={pattern}: its braces do not match") from error
-        require(
-            (
-                not many and len(found) <= MOST_SHARDS,
-                f"shards={pattern}: stands for more than {MOST_SHARDS:,} names",
-            ),
-        )
-    ((twice, times),) = Counter(found).most_common(1) or [("", 0)]
-    require((times < 2, f"shards={twice}: is named twice"))
-    return found
+            problem = Problem("shards", pattern, "its braces do not match")
+            raise SettingsError([problem]) from error
+        is_huge = is_huge or len(names) > MOST_SHARDS
+        require((not is_huge, "shards", pattern, f"stands for more than {MOST_SHARDS:,} names"))
+    ((commonest, times),) = Counter(names).most_common(1) or [("", 0)]
+    require((times < 2, "shards", commonest, "is named twice"))
+    return names
 
 
 def has_scheme(name: str) -> bool:
@@ -195,11 +210,11 @@ def has_scheme(name: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", name) is not None
 
 
-def place(name: str, root: Path) -> str:
-    """A shard's address, or its path.
+def locate(name: str, root: Path) -> str:
+    """A shard's address, or its absolute path.
 
     Raises:
-        ValueError: an address of a kind that cannot be read.
+        SettingsError: an address of a kind that cannot be read.
     """
     if not has_scheme(name):
         # Absolute, or a colon in it would make an address of it.
@@ -211,7 +226,9 @@ def place(name: str, root: Path) -> str:
     require(
         (
             scheme in known,
-            f"shards={name}: cannot read from {scheme}:. Use a path, or an address with "
+            "shards",
+            name,
+            f"cannot read from {scheme}:. Use a path, or an address with "
             f"{', '.join(sorted(known))}",
         )
     )
@@ -219,7 +236,7 @@ def place(name: str, root: Path) -> str:
 
 
 def require_image(shards: Shards) -> None:
-    """Find a usable image in the first shard, or in the next ones while it has none at all.
+    """Look for a usable image in the first shard, or in the next ones while it has none at all.
 
     Raises:
         UserError: a shard cannot be read, or there is no such image.
@@ -232,17 +249,16 @@ def require_image(shards: Shards) -> None:
                     shards.decode(sample)
                 except UnusableImageError as error:
                     reasons.append(f"    {name}: {sample['__key__']}: {error}")
-                    if len(reasons) == TRIED:
+                    if len(reasons) == MOST_TRIED:
                         break
                 else:
                     return
         except UnreadableShardError as error:
-            raise UserError(f"data.shards: {name} cannot be read ({error}).") from error
-        if len(reasons) == TRIED:
+            advice = f"{name} cannot be read ({error})."
+            raise UserError(Problem.about("data.shards", advice)) from error
+        if len(reasons) == MOST_TRIED:
             break
-    looked = f"the first {TRIED} samples" if len(reasons) == TRIED else "all shards"
-    raise UserError(
-        f"data.shards: no usable image in {looked}.\n"
-        + "".join(f"{text}\n" for text in reasons[:NAMED])
-        + CONTENT_EXPECTED
-    )
+    where = f"the first {MOST_TRIED} samples" if len(reasons) == MOST_TRIED else "all shards"
+    examples = "".join(f"{text}\n" for text in reasons[:MOST_NAMED])
+    advice = f"no usable image in {where}.\n{examples}{CONTENT_EXPECTED}"
+    raise UserError(Problem.about("data.shards", advice))

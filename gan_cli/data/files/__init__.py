@@ -1,1 +1,1 @@
-"""Images in files: found, decoded, cached."""
+"""Images in files: listed, decoded, cached."""

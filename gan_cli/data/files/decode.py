@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -17,13 +18,61 @@ class UnusableImageError(Exception):
     """A file that cannot be used as an image; says why."""
 
 
+@dataclass(frozen=True)
+class Shape:
+    """How files are decoded, and which part is kept.
+
+    Its text, with its name and the order of its fields, is part of every cache's key: if one of
+    them changes, all users decode their images again.
+
+    Attributes:
+        channels: 1 (gray) or 3 (RGB).
+        height: of the part that is kept, in pixels.
+        width: of the part that is kept.
+        load_height: of the decoded image, at least `height`; the middle is kept.
+        load_width: likewise.
+        resize: see `decode`.
+    """
+
+    channels: int
+    height: int
+    width: int
+    load_height: int
+    load_width: int
+    resize: Resize
+
+    def read(self, path: Path | BinaryIO) -> np.ndarray:
+        """Decode one file, or its bytes as a file in memory.
+
+        Returns:
+            uint8 (C, H, W), values 0..255.
+
+        Raises:
+            UnusableImageError: it cannot be used.
+        """
+        pixels = decode(
+            path,
+            channels=self.channels,
+            height=self.load_height,
+            width=self.load_width,
+            resize=self.resize,
+        )
+        top, left = (self.load_height - self.height) // 2, (self.load_width - self.width) // 2
+        return pixels[:, top : top + self.height, left : left + self.width]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """(C, H, W) of what `read` returns."""
+        return self.channels, self.height, self.width
+
+
 def decode(
     path: Path | BinaryIO, *, channels: int, height: int, width: int, resize: Resize
 ) -> np.ndarray:
-    """Read an image as uint8 (channels, height, width).
+    """Read an image file of any kind.
 
-    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3);
-    transparency is laid over white; the first frame of an animation is used; EXIF orientation is
+    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3). White
+    shows through transparent pixels. An animation gives its first frame. The EXIF orientation is
     applied.
 
     Args:
@@ -32,7 +81,10 @@ def decode(
         height: of the result.
         width: of the result.
         resize: `cover`: scaled to fill height x width, the rest cut off evenly; `stretch`: scaled
-            to height x width; `none`: cut from the middle, unscaled.
+            to height x width, whatever its own proportions; `none`: cut from the middle, unscaled.
+
+    Returns:
+        uint8 (channels, height, width), values 0..255.
 
     Raises:
         UnusableImageError: not an image, damaged, of absurd size, or too small for `none`.
@@ -63,7 +115,11 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
 
 
 def to_8_bit(image: Image.Image) -> Image.Image:
-    """Bring any mode to L, LA, RGB or RGBA."""
+    """Bring any mode to L, LA, RGB or RGBA.
+
+    Raises:
+        UnusableImageError: its pixels are floating-point numbers, whose range is unknown.
+    """
     if image.mode == "F":
         raise UnusableImageError("floating-point pixels, whose range is unknown")
     if image.mode.startswith("I"):  # 16 bits, which some formats deliver as 32
@@ -77,7 +133,7 @@ def to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def over_background(image: Image.Image) -> Image.Image:
-    """Lay transparency over white."""
+    """Lay an image over white, if parts of it are transparent."""
     if image.mode not in ("RGBA", "LA"):
         return image
     canvas = Image.new("RGBA", image.size, (*BACKGROUND, 255))
@@ -85,7 +141,11 @@ def over_background(image: Image.Image) -> Image.Image:
 
 
 def fit(image: Image.Image, height: int, width: int, resize: Resize) -> Image.Image:
-    """Bring an image to height x width as `decode` says."""
+    """Bring an image to height x width pixels as `decode` says.
+
+    Raises:
+        UnusableImageError: it is too small for `resize="none"`.
+    """
     if resize == "none":
         if image.width < width or image.height < height:
             raise UnusableImageError(

@@ -1,4 +1,4 @@
-"""Fetching data sets by torchvision, and what to say when that is not possible."""
+"""Downloads by torchvision, and what to do when one is not possible."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable
 from http.client import HTTPException
 from pathlib import Path
 
-from gan_cli.errors import UserError
+from gan_cli.errors import Problem, UserError
 
 FAILURES = (OSError, RuntimeError, EOFError, ValueError, HTTPException, zlib.error)
+MOST_NAMED = 12  # files in a message
 
 
-def fetch(download: Callable[[], object], *, explain: Callable[[str], str]) -> None:
-    """Run a download of torchvision's without what it prints.
+def fetch(download: Callable[[], object], *, explain: Callable[[str], Problem]) -> None:
+    """Run one of torchvision's downloads without what it prints.
 
     Args:
         download: does it.
-        explain: makes a message of the reason why it failed.
+        explain: makes a problem of the reason why it failed.
 
     Raises:
         UserError: it failed.
@@ -41,17 +42,28 @@ def missing_files(
     expected: str,
     address: str | None = None,
     instead: str = "data=digits",
-) -> str:
-    """What is missing, what is there, what is expected, and what to do."""
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    more = f", and {len(there) - 12} more" if len(there) > 12 else ""
+) -> Problem:
+    """What is missing, what is there, what is expected, and what to do.
+
+    Args:
+        reason: why the files are not there, without a full stop.
+        root: value of `data.root`.
+        folder: where the files should lie, below `root`.
+        expected: their names.
+        address: where a person can get them; None: no page to name.
+        instead: settings that need no files.
+    """
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     by_hand = f"by hand (from {address})" if address else "by hand"
-    return (
-        f"data.root={root}: {reason}.\n"
-        f"  found in {folder}/: {', '.join(there[:12]) or 'nothing'}{more}\n"
+    return Problem(
+        "data.root",
+        root,
+        f"{reason}.\n"
+        f"  found in {folder}/: {', '.join(names[:MOST_NAMED]) or 'nothing'}{more}\n"
         f"  expected there: {expected}\n"
         f"  Put the files there {by_hand}, give another data.root, "
-        f"or use {instead}, which needs none."
+        f"or use {instead}, which needs none.",
     )
 
 

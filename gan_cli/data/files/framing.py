@@ -1,4 +1,4 @@
-"""How an image of any size becomes one of the size asked for: scaled, cut, mirrored."""
+"""How an image of any size becomes one of the configured size: scaled, cut, mirrored."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gan_cli.data.augment import Augment
-from gan_cli.data.files.cache import Shape
-from gan_cli.data.files.decode import Resize
-from gan_cli.data.images import sides
+from gan_cli.data.files.decode import Resize, Shape
+from gan_cli.data.images import channels_rule, sides
+from gan_cli.errors import Rule, as_typed
+
+Crop = Literal["center", "random"]
 
 
-@dataclass(frozen=True)
+def workers_rule(workers: int | None) -> Rule:
+    """How many processes may read files, for `gan_cli.errors.require`."""
+    return workers is None or workers >= 0, "workers", workers, "must be 0 or more, or null"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Framing:
     """The keys that all sources of image files have in common.
 
     Attributes:
         channels: 1 (gray) or 3 (RGB).
-        image_size: N or (height, width) of what networks see.
-        load_size: scaled to this before the crop; None: `image_size`.
+        image_size: N or (height, width) of what networks see, in pixels.
+        load_size: N or (height, width) that images are scaled to before the crop; None:
+            `image_size`.
         resize: see `gan_cli.data.files.decode.decode`.
         crop: from the middle, or anew at random each time.
         flip: mirror left and right at random.
@@ -29,7 +37,7 @@ class Framing:
     image_size: int | Sequence[int]
     load_size: int | Sequence[int] | None
     resize: Resize
-    crop: Literal["center", "random"]
+    crop: Crop
     flip: bool
 
     @property
@@ -37,7 +45,7 @@ class Framing:
         """(height, width) of what networks see.
 
         Raises:
-            ValueError: `image_size` is none.
+            SettingsError: `image_size` is no size.
         """
         return sides("image_size", self.image_size)
 
@@ -46,36 +54,46 @@ class Framing:
         """(height, width) that images are scaled to.
 
         Raises:
-            ValueError: `load_size` is none.
+            SettingsError: `load_size` is no size.
         """
         return self.size if self.load_size is None else sides("load_size", self.load_size)
 
-    def rules(self) -> tuple[tuple[bool, str], ...]:
+    def rules(self) -> tuple[Rule, ...]:
         """What must hold, for `gan_cli.errors.require`."""
         (height, width), (load_height, load_width) = self.size, self.loaded
+        image_size = as_typed(self.image_size)
         return (
-            (self.channels in (1, 3), f"channels={self.channels}: 1 (gray) or 3 (RGB)"),
+            channels_rule("channels", self.channels),
             (
                 load_height >= height and load_width >= width,
-                f"load_size={self.load_size}: must not be smaller than "
-                f"image_size={self.image_size}",
+                "load_size",
+                self.load_size,
+                f"must not be smaller than image_size={image_size}",
             ),
             (
                 self.crop == "center" or self.loaded != self.size,
-                f"crop=random: needs a load_size larger than image_size={self.image_size} to "
-                "crop from",
+                "crop",
+                self.crop,
+                f"needs a load_size larger than image_size={image_size} to crop from",
             ),
         )
 
     @property
     def shape(self) -> Shape:
-        """What is kept of a file: with random crops all of it, to be cut anew each time."""
+        """How files are decoded; with random crops the whole image is kept, to be cut anew."""
         kept = self.loaded if self.crop == "random" else self.size
-        return Shape(self.channels, *kept, *self.loaded, self.resize)
+        return Shape(
+            channels=self.channels,
+            height=kept[0],
+            width=kept[1],
+            load_height=self.loaded[0],
+            load_width=self.loaded[1],
+            resize=self.resize,
+        )
 
     @property
     def augment(self) -> Augment | None:
-        """What is done anew each time; None: nothing."""
+        """What is done to each image anew each time; None: nothing."""
         if self.crop == "random" or self.flip:
             return Augment(*self.size, flip=self.flip)
         return None

@@ -1,4 +1,4 @@
-"""Minibatches from shards, read ahead by worker processes; gone on with at a shard's beginning."""
+"""Minibatches from shards, read ahead by worker processes; a resumed run begins a new shard."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
+from typing_extensions import override
 
-from gan_cli.data.base import AHEAD, ShardDataset
-from gan_cli.data.shards.stream import Delivery, Position, ShardStream, dealt
-from gan_cli.errors import UserError
+from gan_cli.data.datasets import PREFETCHED_BATCHES
+from gan_cli.data.shards.dataset import ShardDataset
+from gan_cli.data.shards.stream import Delivery, Position, ShardStream, deal_shards
+from gan_cli.errors import Problem, UserError
 from gan_cli.spec import Batch
 from gan_cli.system.ranks import ALONE, Ranks
 
-MOST_NAMED = 100  # things that cannot be used, named in one session
+MOST_NAMED = 100  # things that cannot be used, named from one start of a run to its end
 
 
 class ShardBatches(Iterator[Batch]):
     """Endless iterator over batches; its state is where each worker of each process is.
 
-    A worker's place counts once a batch is delivered, not when it is read ahead. A shard that was
-    begun is not begun again: what it and the worker's buffer still held is left out of that epoch.
+    A worker's position moves when a batch is delivered, not when it is read ahead. No shard is
+    begun twice in an epoch: a resumed run leaves out what a begun shard and the worker's buffer
+    still held.
     """
 
     def __init__(
@@ -52,15 +55,17 @@ class ShardBatches(Iterator[Batch]):
         self._named: set[str] = set()
         self._on_unusable: Callable[[str], None] = lambda _: None
 
+    @override
     def __next__(self) -> Batch:
         if self._stream is None:
             self._stream = self._start()
         delivery = next(self._stream)
         self._report(delivery.unusable)
         if delivery.failure is not None:
-            raise UserError(
+            advice = (
                 f"{delivery.failure} The last checkpoint is kept: resume when they can be read."
             )
+            raise UserError(Problem.about("data.shards", advice))
         self.positions[delivery.reader] = Position(*delivery.position)
         values, labels = delivery.values.to(self.device, non_blocking=True), delivery.labels
         if self.dataset.augment is not None:
@@ -86,7 +91,7 @@ class ShardBatches(Iterator[Batch]):
                 stream,
                 batch_size=None,  # workers fill batches themselves
                 num_workers=workers,
-                prefetch_factor=AHEAD if workers else None,
+                prefetch_factor=PREFETCHED_BATCHES if workers else None,
                 pin_memory=self.device.type == "cuda",
                 # Its own stream, or the loader would draw from the one that a checkpoint holds.
                 generator=torch.Generator(),
@@ -102,44 +107,45 @@ class ShardBatches(Iterator[Batch]):
             self._on_unusable(text if len(self._named) <= MOST_NAMED else last)
 
     def watch(self, on_unusable: Callable[[str], None]) -> None:
-        """Have all told, once, that cannot be used."""
+        """Call `on_unusable` with a sentence, once, for all that cannot be used."""
         self._on_unusable = on_unusable
 
     def state_dict(self) -> dict[str, Any]:
-        """Where to go on: `Position` of all workers; all processes must ask for it together."""
+        """`Position` of all workers, for a checkpoint; all processes must call it together."""
         gathered = self.ranks.gather(self.positions)
         return {"positions": [list(position) for part in gathered for position in part]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on at the next shard of each worker; with another number of them, at the next epoch.
+        """Resume at the next shard of each worker; with another number of them, at the next epoch.
 
         Raises:
             ValueError: there are no such positions.
         """
-        found = [Position(*pair) for pair in state["positions"]]
-        if not found or not all(
-            isinstance(number, int) and 0 <= number < 2**63 for pair in found for number in pair
+        positions = [Position(*pair) for pair in state["positions"]]
+        if not positions or not all(
+            isinstance(number, int) and 0 <= number < 2**63 for pair in positions for number in pair
         ):
-            raise ValueError(f"positions={found[:3]}...")
+            raise ValueError(f"positions={positions[:3]}...")
         readers, world = len(self.positions), self.ranks.world
         self._stream = None
-        if len(found) == readers * world:
+        if len(positions) == readers * world:
             first = self.ranks.rank * readers
-            self.positions = found[first : first + readers]
-            epoch = min(position.epoch for position in found)
+            self.positions = positions[first : first + readers]
+            epoch = min(position.epoch for position in positions)
+            begun, shards = self._begun(positions, epoch), len(self.dataset.shards.names)
             self.resume_notes = (
-                f"data go on at the beginning of a shard, in epoch {epoch + 1} "
-                f"({self._begun(found, epoch)} of {len(self.dataset.shards.names)} shards begun): "
+                f"data resume at the beginning of a shard, in epoch {epoch + 1} "
+                f"({begun} of {shards} shards begun): "
                 "what the shards cut short and the shuffle buffers still held is left out of it, "
                 "so the run differs from an unbroken one.",
             )
             return
-        epoch = 1 + max(position.epoch for position in found)
+        epoch = 1 + max(position.epoch for position in positions)
         self.positions = [Position(epoch, 0)] * readers
         self.resume_notes = (
-            f"data go on with the first shard of epoch {epoch + 1}: their readers were "
-            f"{len(found)}, are now {readers * world}. What was left of epoch {epoch} is left out, "
-            "so the run differs from an unbroken one.",
+            f"data resume at the first shard of epoch {epoch + 1}: their readers were "
+            f"{len(positions)}, are now {readers * world}. What was left of epoch {epoch} is left "
+            "out, so the run differs from an unbroken one.",
         )
 
     def _begun(self, positions: list[Position], epoch: int) -> int:
@@ -148,6 +154,6 @@ class ShardBatches(Iterator[Batch]):
         return sum(
             position.begun
             if position.epoch == epoch
-            else len(dealt(shards, seed=self.seed, epoch=epoch, slot=slot, slots=slots))
+            else len(deal_shards(shards, seed=self.seed, epoch=epoch, slot=slot, slots=slots))
             for slot, position in enumerate(positions)
         )

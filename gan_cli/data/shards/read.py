@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from typing_extensions import override
 
-from gan_cli.data.files.cache import Shape
-from gan_cli.data.files.decode import UnusableImageError
+from gan_cli.data.files.decode import Shape, UnusableImageError
 
 EXTENSIONS = frozenset(("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"))
 LABEL = "cls"  # the extension of labels
 META = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
-WORKERS = 4  # at most, where nobody says
-PATIENCE_S = 5.0  # that a command gets to end once nobody reads it any more
+WORKERS = 4  # at most, where data.workers is null
+PATIENCE_S = 5.0  # how long a command may take to end once nobody reads its output any more
 READ_ERRORS = (OSError, tarfile.TarError, ValueError, EOFError, zlib.error, lzma.LZMAError)
 #: Exit codes of a command that did its work, or whose reader went away.
 GOOD_CODES = (0, 23, 141, -13)
@@ -31,7 +31,7 @@ CURL = {
     6: "no such host",
     7: "no connection",
     18: "cut short",
-    22: "refused by the server",
+    22: "the server answered with an error",
     28: "timed out",
 }
 
@@ -51,7 +51,7 @@ class Shards:
         names: paths and addresses.
         shape: how an image is decoded.
         classes: of the labels in `.cls` files beside the images; 0: none are read.
-        buffer: images that a worker mixes; below 2: none.
+        buffer: images that a worker mixes; below 2: it mixes none.
         workers: reading processes of each process that trains; 0: that one itself; None: as many
             as there are shards for, up to WORKERS.
     """
@@ -63,13 +63,13 @@ class Shards:
     workers: int | None
 
     def workers_of(self, world: int) -> int:
-        """Reading processes of each of `world` processes, the same on every machine."""
+        """Reading processes that each of `world` processes starts, the same on every machine."""
         if self.workers is not None:
             return self.workers
         return min(WORKERS, max(1, len(self.names) // world))
 
     def readers_of(self, world: int) -> int:
-        """Who reads shards in each of `world` processes: workers, or itself."""
+        """How many read shards in each of `world` processes: its workers, or itself alone."""
         return max(1, self.workers_of(world))
 
     def read(self, name: str) -> Iterator[Sample]:
@@ -84,13 +84,13 @@ class Shards:
         try:
             stream = webdataset.gopen(name)
         except (*READ_ERRORS, ImportError) as error:
-            raise UnreadableShardError(reason(error)) from error
+            raise UnreadableShardError(shorten(error)) from error
         failure, is_over = None, False
         try:
-            yield from group_by_keys(files(stream, name))
+            yield from group_by_keys(read_files(stream, name))
             is_over = True
         except READ_ERRORS as error:
-            failure, is_over = reason(error), True
+            failure, is_over = shorten(error), True
         finally:
             command_failure = close(stream)
             # A reader that has enough leaves before the end, which is no failure of the command.
@@ -99,7 +99,10 @@ class Shards:
             raise UnreadableShardError(failure)
 
     def decode(self, sample: Sample) -> tuple[np.ndarray, int]:
-        """A sample's first image, uint8 (C, H, W), and its label (0 where none are read).
+        """A sample's first image and its label.
+
+        Returns:
+            uint8 (C, H, W), values 0..255; and the label, 0 where none are read.
 
         Raises:
             UnusableImageError: it has none, or one that is damaged, or no label.
@@ -108,8 +111,8 @@ class Shards:
         for name, value in sample.items():
             if name.rpartition(".")[2] in EXTENSIONS:
                 return self.shape.read(io.BytesIO(value)), label
-        found = ", ".join(f".{name}" for name in sample if not name.startswith("__"))
-        raise UnusableImageError(f"no image among {found}")
+        extensions = ", ".join(f".{name}" for name in sample if not name.startswith("__"))
+        raise UnusableImageError(f"no image among {extensions}")
 
     def _label(self, sample: Sample) -> int:
         if LABEL not in sample:
@@ -134,6 +137,7 @@ class WholeHeader(tarfile.TarInfo):
     """A member whose damaged header is an error, which tarfile takes for the archive's end."""
 
     @classmethod
+    @override
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         """Read the next header.
 
@@ -152,7 +156,7 @@ class WholeHeader(tarfile.TarInfo):
             raise tarfile.ReadError(why) from error
 
 
-def files(stream: Any, name: str) -> Iterator[Sample]:
+def read_files(stream: Any, name: str) -> Iterator[Sample]:
     """The files of one shard as `group_by_keys` wants them; `__meta__` ones are left out."""
     with tarfile.open(fileobj=stream, mode="r|*", tarinfo=WholeHeader) as archive:
         for member in archive:
@@ -163,8 +167,8 @@ def files(stream: Any, name: str) -> Iterator[Sample]:
             vars(archive)["members"] = []  # or it would remember all of them
 
 
-def reason(error: BaseException) -> str:
-    """Why a shard cannot be read, in few words; the libraries add what they were reading."""
+def shorten(error: BaseException) -> str:
+    """Why a shard cannot be read, in few words; libraries add what they were reading."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error.args[0]) if error.args else type(error).__name__
@@ -172,7 +176,11 @@ def reason(error: BaseException) -> str:
 
 
 def close(stream: Any) -> str | None:
-    """Close a shard; if a command fetches it that failed, how it failed."""
+    """Close a shard.
+
+    Returns:
+        How the command that fetches it failed; None: it did not, or there is none.
+    """
     process = getattr(stream, "proc", None)
     if process is None:
         stream.close()

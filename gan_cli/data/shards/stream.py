@@ -1,4 +1,4 @@
-"""How the workers of all processes share shards, and the way of each through its own.
+"""How the workers of all processes share shards, and how each reads its shards.
 
 In each epoch all shards are put into an order that is a function of (seed, epoch) and dealt out to
 the workers of all processes, so that each shard is read by one worker. A worker mixes the images of
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
+from typing_extensions import override
 
 from gan_cli.data.files.decode import UnusableImageError
 from gan_cli.data.shards.read import Sample, Shards, UnreadableShardError
 from gan_cli.seeding import derive_seed, generator_for
 
-FRUITLESS = 10  # shards in a row that cannot be read, before a run gives up
-MOST_TOLD = 20  # things that cannot be used, told of with one batch
+MOST_FAILURES = 10  # shards in a row that cannot be read, before a run gives up
+MOST_NAMED = 20  # things that cannot be used, reported with one batch
 
 
 class Position(NamedTuple):
@@ -35,13 +36,13 @@ class Delivery(NamedTuple):
     """One worker's batch, and where the worker was when it was complete.
 
     Attributes:
-        values: uint8 (n, C, H, W).
+        values: uint8 (n, C, H, W), values 0..255.
         labels: int64 (n,), or None.
-        draws: float32 (n, 3), for `Augment.apply`.
+        draws: float32 (n, 3), in [0, 1), for `Augment.apply`.
         reader: the worker's number in its process.
         position: its `Position`.
-        unusable: what was passed over, as sentences.
-        failure: why there is no batch, nor will be; None: there is one.
+        unusable: what was skipped, and why, as sentences.
+        failure: why there is no batch, nor will be one, as a sentence; None: there is one.
     """
 
     values: Tensor
@@ -54,13 +55,13 @@ class Delivery(NamedTuple):
 
 
 class ShardStream(IterableDataset[Delivery]):
-    """Batches for one process, for ever; each of its workers fills whole ones of its own."""
+    """Batches for one process, without end; each of its workers fills whole batches."""
 
     def __init__(
         self, shards: Shards, n: int, *, seed: int, positions: Sequence[Position], rank: int,
         world: int,
     ) -> None:  # fmt: skip
-        """Nothing is read yet.
+        """Keep what to read; nothing is read yet.
 
         Args:
             shards: what to read.
@@ -73,6 +74,7 @@ class ShardStream(IterableDataset[Delivery]):
         self.shards, self.n, self.seed, self.positions = shards, n, seed, positions
         self.rank, self.world = rank, world
 
+    @override
     def __iter__(self) -> Iterator[Delivery]:
         worker = get_worker_info()
         number = 0 if worker is None else worker.id
@@ -88,7 +90,7 @@ class ShardStream(IterableDataset[Delivery]):
         while True:
             try:
                 drawn = [next(images) for _ in range(self.n)]
-            except UnreadableShardError as error:  # told as data: a worker's own errors lose words
+            except UnreadableShardError as error:  # a DataLoader would add a traceback to its words
                 nothing = torch.empty(0)
                 yield Delivery(
                     nothing, None, nothing, number, reader.at, reader.unusable, str(error)
@@ -97,8 +99,8 @@ class ShardStream(IterableDataset[Delivery]):
             values = torch.from_numpy(np.stack([pixels for pixels, _, _ in drawn]))
             labels = torch.tensor([label for _, label, _ in drawn]) if self.shards.classes else None
             draws = torch.tensor([draw for _, _, draw in drawn])
-            told, reader.unusable = reader.unusable, []
-            yield Delivery(values, labels, draws, number, reader.at, told, None)
+            unusable, reader.unusable = reader.unusable, []
+            yield Delivery(values, labels, draws, number, reader.at, unusable, None)
 
 
 class Reader:
@@ -107,7 +109,7 @@ class Reader:
     def __init__(
         self, shards: Shards, *, seed: int, slot: int, slots: int, position: Position
     ) -> None:
-        """Begin with the shard after those that were begun.
+        """Start with the shard after those that were begun.
 
         Args:
             shards: all of them.
@@ -124,11 +126,14 @@ class Reader:
 
     @property
     def at(self) -> Position:
-        """Where it is."""
+        """Its position now."""
         return Position(self.epoch, self.begun)
 
     def images(self) -> Iterator[tuple[np.ndarray, int, list[float]]]:
-        """Images, their labels and their draws for `Augment`, for ever.
+        """Images that can be used, without end.
+
+        Yields:
+            Pixels, uint8 (C, H, W); the label, 0 where none are read; three draws for `Augment`.
 
         Raises:
             UnreadableShardError: many shards in a row cannot be read, or none has a usable image.
@@ -144,24 +149,24 @@ class Reader:
                     self.shards.buffer, initial=self.shards.buffer, rng=self._random
                 )
                 samples = mix(samples)
-            found = False
+            has_image = False
             for sample in samples:
                 try:
                     pixels, label = self.shards.decode(sample)
                 except UnusableImageError as error:
                     where = f"{sample['__url__']}: {sample['__key__']}"
-                    self._tell(f"{where} cannot be used ({error}); the next one is.")
+                    self._report(f"{where} cannot be used ({error}); the next one is.")
                     continue
-                found = True
+                has_image = True
                 yield pixels, label, [self._random.random() for _ in range(3)]
-            fruitless = set() if found else fruitless | set(names)
+            fruitless = set() if has_image else fruitless | set(names)
             if len(fruitless) == len(self.shards.names):
-                raise UnreadableShardError("data.shards: none of them has an image to be used.")
+                raise UnreadableShardError("none of them has an image to be used.")
             self.epoch, self.begun = self.epoch + 1, 0
 
     def names(self) -> list[str]:
         """This worker's shards of its epoch, in order."""
-        numbers = dealt(
+        numbers = deal_shards(
             len(self.shards.names),
             seed=self.seed,
             epoch=self.epoch,
@@ -171,34 +176,35 @@ class Reader:
         return [self.shards.names[number] for number in numbers]
 
     def _samples(self, names: list[str]) -> Iterator[Sample]:
+        """The samples of some shards, one shard after the other."""
         for name in names:
             self.begun += 1
-            gave = False
+            has_sample = False
             try:
                 for sample in self.shards.read(name):
-                    gave = True
+                    has_sample = True
                     self._failed.clear()
                     yield sample
-                if not gave:
-                    self._tell(f"{name} holds no files; the next shard is read.")
+                if not has_sample:
+                    self._report(f"{name} holds no files; the next shard is read.")
             except UnreadableShardError as error:
-                self._tell(f"{name} cannot be read to its end ({error}); the next shard is.")
-                if gave:
+                self._report(f"{name} cannot be read to its end ({error}); the next shard is.")
+                if has_sample:
                     continue
                 self._failed.add(name)
-                if len(self._failed) == min(FRUITLESS, len(self.shards.names)):
+                if len(self._failed) == min(MOST_FAILURES, len(self.shards.names)):
                     raise UnreadableShardError(
-                        f"data.shards: {len(self._failed)} in a row cannot be read, the last being "
-                        f"{name} ({error})."
+                        f"{len(self._failed)} in a row cannot be read, the last being {name} "
+                        f"({error})."
                     ) from error
 
-    def _tell(self, text: str) -> None:
-        if len(self.unusable) < MOST_TOLD:
+    def _report(self, text: str) -> None:
+        if len(self.unusable) < MOST_NAMED:
             self.unusable.append(text)
 
 
-def dealt(n: int, *, seed: int, epoch: int, slot: int, slots: int) -> list[int]:
-    """Which of n shards one of `slots` workers reads in an epoch, in order.
+def deal_shards(n: int, *, seed: int, epoch: int, slot: int, slots: int) -> list[int]:
+    """Deal out n shards in an epoch: those that one of `slots` workers reads, in order.
 
     Where n does not divide by the workers, those that get one more differ from epoch to epoch, so
     that no worker runs ahead of the others for long.

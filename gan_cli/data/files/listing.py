@@ -1,0 +1,115 @@
+"""What is in a folder of image files, and how messages describe it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from gan_cli.data.files.decode import Shape
+from gan_cli.errors import Problem, UserError
+from gan_cli.system.files import find_files
+
+#: Of the cache's layout and of how files are decoded: part of every key.
+VERSION = 1
+MOST_ENTRIES = 12  # of a folder, in a message
+MOST_COUNTED = 10_000  # entries of a sub-folder
+MOST_NAMED = 20  # unusable files, in a message
+
+TREE_EXPECTED = """\
+  expected: images, or one folder of images for each class (any names, nested as you like)
+    ROOT/cat.jpg             ROOT/cats/1.jpg
+    ROOT/dog.png      or     ROOT/dogs/2.png"""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder, sorted, and the class of each.
+
+    Attributes:
+        root: the folder.
+        files: paths relative to it.
+        labels: index into `classes` for each file; empty without classes.
+        classes: names of the sub-folders; empty if files lie at the top.
+    """
+
+    root: Path
+    files: list[str]
+    labels: list[int]
+    classes: list[str]
+
+    def key(self, shape: Shape) -> str:
+        """Fingerprint of the files (names, sizes, times) and of how they are decoded."""
+        digest = hashlib.blake2b(digest_size=12)
+        digest.update(repr((VERSION, str(self.root.resolve()), shape)).encode())
+        for name in self.files:
+            try:
+                status = (self.root / name).stat()
+                version = f"{status.st_size}\0{status.st_mtime_ns}"
+            except OSError:
+                version = "a link that leads nowhere"
+            digest.update(f"{name}\0{version}\0".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def list_files(root: Path, *, key: str | None = "data.root") -> Listing:
+    """List all files below a folder but hidden ones, in an order that no disk changes.
+
+    Args:
+        root: the folder. If a file lies at its top, there are no classes; else each sub-folder at
+            the top is one.
+        key: the config key that names the folder, for messages; None: no key names it.
+
+    Raises:
+        UserError: no such folder, or no file in it.
+    """
+    if not root.is_dir():
+        raise UserError(folder_problem(root, "no such folder.", key=key))
+    files = [str(path.relative_to(root)) for path in find_files(root)]
+    if not files:
+        raise UserError(folder_problem(root, "no files.", key=key))
+    tops = [Path(name).parts[0] for name in files]
+    at_top = any(top == name for top, name in zip(tops, files, strict=True))
+    classes = [] if at_top else sorted(set(tops))
+    number = {name: index for index, name in enumerate(classes)}
+    return Listing(root, files, [number[top] for top in tops] if classes else [], classes)
+
+
+def folder_problem(root: Path, sentence: str, *, key: str | None) -> Problem:
+    """What is wrong with a folder of images, what is in it, and what is expected there.
+
+    Args:
+        root: the folder.
+        sentence: what is wrong; may continue with indented lines of detail.
+        key: the config key that names the folder; None: the message names its path alone.
+    """
+    advice = f"{sentence}\n{tree_found(root)}\n{TREE_EXPECTED}"
+    return Problem.about(str(root), advice) if key is None else Problem(key, root, advice)
+
+
+def tree_found(root: Path, *, most: int = MOST_ENTRIES) -> str:
+    """What lies in a folder, or in the nearest one above it that exists, with counts."""
+    while not root.is_dir():
+        root = root.parent
+    entries = sorted(root.iterdir())
+    lines = [
+        f"    {entry.name}/ ({sum(1 for _ in islice(entry.iterdir(), MOST_COUNTED))} entries)"
+        if entry.is_dir()
+        else f"    {entry.name}"
+        for entry in entries[:most]
+    ]
+    more = f"\n    ... and {len(entries) - most} more" if len(entries) > most else ""
+    return f"  found in {root}/:\n" + ("\n".join(lines) or "    nothing") + more
+
+
+def describe_bad(bad: list[tuple[str, str]], *, total: int) -> str:
+    """One message that names files that cannot be used, with the reasons, and counts them.
+
+    Args:
+        bad: (file, reason) for each.
+        total: files in the folder.
+    """
+    lines = [f"    {name}: {reason}" for name, reason in bad[:MOST_NAMED]]
+    more = f"\n    ... and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
+    return f"{len(bad)} of {total} files are not used:\n" + "\n".join(lines) + more
