@@ -7,7 +7,7 @@ from typing import Any
 
 from gan_cli.cli.arguments import BACKBONE, BACKBONE_GROUP
 from gan_cli.cli.keys import all_options, composed_keys, field_names, field_type, is_value
-from gan_cli.errors import UNSAID, Problem, did_you_mean
+from gan_cli.errors import NO_VALUE, Problem, did_you_mean
 from gan_cli.settings.schema import MISSING, config_dir, groups, split_arguments
 from gan_cli.system.shell import hydra_value
 
@@ -177,7 +177,7 @@ def inner_key_problem(
 def in_hydras_words(error: Exception) -> Problem:
     """Hydra's message and its cause, on one line."""
     lines = [str(error), str(error.__cause__ or "")]
-    return Problem("", UNSAID, " ".join(" ".join(lines).split()))
+    return Problem("", NO_VALUE, " ".join(" ".join(lines).split()))
 
 
 def suggest(word: str, known: list[str]) -> str:

@@ -157,8 +157,8 @@ def combination_problems(config: Node, parts: Parts) -> list[Problem]:
 def data_problems(config: Node, source: DataSource, world: int) -> list[Problem]:
     """What cannot be had of such data, or by so many processes."""
     problems = []
-    if reason := source.sharing_problem(world):
-        problems.append(Problem.about("", reason))
+    if problem := source.sharing_problem(world):
+        problems.append(problem)
     name, held_out = config["data"]["name"], config["data"]["validation"]
     if source.streams and held_out:
         advice = (

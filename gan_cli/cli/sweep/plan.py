@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from gan_cli.errors import Problem, UserError, choice_problems
 from gan_cli.runs.directory import claim, is_run
 from gan_cli.settings.schema import DIRECTIONS, groups, split_arguments
-from gan_cli.settings.values import name_problem
+from gan_cli.settings.values import name_problems
 from gan_cli.system.shell import hydra_value
 
 BASIC = "basic"  # Hydra's own launcher and its own sweeper
@@ -141,8 +141,8 @@ def claim_folder(output_dir: Path, name: object) -> Path:
     """
     if name is None:
         return claim(output_dir, name=None, label="sweep")
-    if problem := name_problem(str(name)):
-        raise UserError(problem)
+    if problems := name_problems("name", str(name)):
+        raise UserError(problems)
     folder = output_dir / str(name)
     if is_run(folder):
         advice = f"{folder} is a run, not a sweep. Give another name"
