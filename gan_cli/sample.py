@@ -239,7 +239,7 @@ def index_problems(key: str, indices: Any, mode: str) -> list[Problem]:
 
 
 def place_for(out: Path, mode: str) -> Path:
-    """Where one picture goes; `.png` is added where it lacks.
+    """Where one picture goes; `.png` is added if it is missing.
 
     Raises:
         UserError: it is a folder, or a picture of another format.

@@ -217,7 +217,7 @@ def train_in_directory(
 
 
 def train_to_the_end(config: Config, recorder: Recorder) -> int:
-    """Train, save, and say how it ended and how to go on."""
+    """Train, save, and report how it ended and which commands may follow."""
     state, log = recorder.state, recorder.runlog
     with StopRequest() as stop:
         if state.step == 0:

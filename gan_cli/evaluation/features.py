@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 5
-BLOCK = 1000  # data held against all others at once
+BLOCK = 1000  # data compared with all others at once
 RESAMPLES, RESAMPLES_OF_MANY, MANY = 20, 5, 512  # of a bootstrap; with over 512 features it is slow
 SUBSETS, SUBSET_SIZE = 50, 1000  # Binkowski et al. 2018's implementation
 PARTS = 10  # of the data, to see how far estimates differ

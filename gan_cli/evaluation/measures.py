@@ -89,7 +89,7 @@ def measure_parzen(subject: Subject) -> Results:
 
 
 def sigma_and_test_data(subject: Subject) -> tuple[Tensor, Tensor]:
-    """Images that choose the window's width, and others to judge by, in [0, 1].
+    """Images that choose the window's width, and others to evaluate on, in [0, 1].
 
     Held-out images choose it; where there are none, training images that are no window's centre.
     Without a test split, held-out images are parted for both.

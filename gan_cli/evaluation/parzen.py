@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 SIGMAS = tuple(10.0 ** (i / 9 - 1) for i in range(10))  # 0.1 to 1, evenly in the logarithm
-BLOCK = 1000  # points held against all samples at once
+BLOCK = 1000  # points compared with all samples at once
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class Reference:
 
     @property
     def test_is_held_out(self) -> bool:
-        """The data have no test split: what `data.validation` holds out stands in."""
+        """Whether what `data.validation` holds out is used as test data, as there is no test split."""
         if self.test is None or self.validation is None:
             return False
         return len(self.test) == len(self.validation) and (

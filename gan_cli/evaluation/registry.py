@@ -221,7 +221,7 @@ class Evaluation:
 
 
 def undisturbed(device: torch.device) -> AbstractContextManager[None]:
-    """Training goes on with the random numbers it would have had."""
+    """Afterwards training draws the random numbers that it would have drawn anyway."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 

@@ -1,4 +1,4 @@
-"""A model as it stands, and its samples."""
+"""A model as it is now, and its samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Results:
 
 
 class Subject:
-    """A model as it stands, with samples drawn when they are first asked for."""
+    """A model as it is now, with samples drawn when they are first asked for."""
 
     def __init__(self, game: Game[Any], reference: Reference, *, n: int, seed: int) -> None:
         """Nothing is drawn yet.

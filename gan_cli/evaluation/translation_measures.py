@@ -38,7 +38,7 @@ def translate(game: Translating, x: Tensor, direction: Direction) -> Tensor:
 def measure_translation(subject: Subject) -> Results:
     """Mean absolute difference to the truth, pixels in [0, 1], and label agreement, both ways.
 
-    Beside them stands the error of leaving images as they are.
+    The error of leaving images as they are is given for comparison.
     """
     test = subject.reference.test
     assert isinstance(test, PairDataset)

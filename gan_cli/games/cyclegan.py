@@ -164,7 +164,7 @@ class CycleGAN(Translating):
         return widened(outputs)
 
     def latest_fakes(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """Fakes of A and of B for D to judge."""
+        """Fakes of A and of B for D's move."""
         if self._made:
             return self._made.pop(0)
         with torch.no_grad():
@@ -253,7 +253,7 @@ class CycleGAN(Translating):
             pool.rng = generator_for(seed, "pool", domain)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The fakes that D is to judge next, too."""
+        """The fakes for D's next move, too."""
         return super().get_extra_state() | {"made": [list(pair) for pair in self._made]}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -268,7 +268,7 @@ class CycleGAN(Translating):
         self._made = made
 
     def check_shapes(self) -> None:
-        """Translate one image each way and judge it, as a user's own networks may not fit.
+        """Pass one image each way through both networks, as a user's own networks may not fit.
 
         Raises:
             ValueError: a translation is not of the other domain's shape, or D fails on it.

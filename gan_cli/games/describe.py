@@ -32,7 +32,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which networks a game needs, and what each is told of the run, by the role it plays."""
+    """Which networks a game needs, and what each gets of the run, by the role it plays."""
 
     generators: dict[str, dict[str, Any]]
     discriminators: dict[str, dict[str, Any]]
@@ -45,7 +45,7 @@ class Use:
     Attributes:
         verb: what it does.
         command: its name.
-        keys: what it must be told beside the run.
+        keys: what it needs beside the run.
     """
 
     verb: str

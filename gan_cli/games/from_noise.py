@@ -67,6 +67,11 @@ class FromNoise(Game[Batch]):
         """D."""
         return self.discriminator
 
+    def each_discriminator(self) -> list[nn.Module]:
+        """D, or all of them for games with several."""
+        network = self.discriminator
+        return list(network.values()) if isinstance(network, nn.ModuleDict) else [network]
+
     def fakes(self, batch: Batch) -> Tensor:
         """G(z) for fresh z, as many as the batch has data and with their labels."""
         z = self.ranks.draw(len(batch.x), lambda n: self.noise.sample(n, generator=self.rng))
@@ -89,11 +94,13 @@ class FromNoise(Game[Batch]):
                     f"generator: makes {tuple(x.shape)} of two z, "
                     f"but the data need {(2, *self.spec.shape)}"
                 )
-            logits = self.discriminator(x, labels)
-            if logits.shape[:1] != (2,):
-                raise ValueError(
-                    f"discriminator: gives {tuple(logits.shape)} for two data, but logits are (2,)"
-                )
+            for discriminator in self.each_discriminator():
+                logits = discriminator(x, labels)
+                if logits.shape[:1] != (2,):
+                    raise ValueError(
+                        f"discriminator: gives {tuple(logits.shape)} for two data, "
+                        "but logits are (2,)"
+                    )
 
     @override
     def fix_preview(self, *, seed: int, examples: tuple[Tensor, Tensor] | None = None) -> None:

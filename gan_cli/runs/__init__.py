@@ -1,1 +1,1 @@
-"""Run directories: what is in them, how they are gone on with, what is told of them."""
+"""Run directories: what they hold, how a run is resumed, and what it reports."""

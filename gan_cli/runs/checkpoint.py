@@ -1,4 +1,4 @@
-"""Checkpoints: one file holds everything a run needs to go on; never half-written.
+"""Checkpoints: one file holds everything a run needs to be resumed; never half-written.
 
 A checkpoint is a zip archive that torch.load(weights_only=True) reads, with the SHA-256 of all
 the rest in the archive's comment. It holds a dict of plain values and tensors, format 2:

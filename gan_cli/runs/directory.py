@@ -1,4 +1,4 @@
-"""Run directories: claimed atomically, found again by path, locked while in use."""
+"""Run directories: claimed atomically, identified by path, locked while in use."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def find_run(path: Path, *, key: str) -> Path:
         key: the config key it was given for, for the message.
 
     Raises:
-        UserError: it is neither; says what was found instead.
+        UserError: it is neither; says what is there instead.
     """
     if path.is_file() or (path.is_dir() and is_run(path)):
         return path

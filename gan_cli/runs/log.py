@@ -138,7 +138,7 @@ class RunLog:
             self._guard(METRICS, self._metrics_file.sync)
 
     def finding(self, step: int, text: str) -> None:
-        """Say what the health monitor found, and keep it in TensorBoard's TEXT tab."""
+        """Report what the health monitor noticed, and keep it in TensorBoard's TEXT tab."""
         self.say(f"health at step {step}: {text}")
         if self._writer:
             self._guard("TensorBoard", lambda: self._writer.add_text("health", text, step))

@@ -16,7 +16,7 @@ from gan_cli.spec import DataSpec
 from gan_cli.training.health import diversity
 
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
-REFERENCE_IMAGES = 100  # real images whose diversity is held against the samples'
+REFERENCE_IMAGES = 100  # real images whose diversity is compared with the samples'
 
 
 class Previews:

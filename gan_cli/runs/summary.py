@@ -101,7 +101,7 @@ def ending(
 
 
 def resuming(state: TrainState, **keys: object) -> str:
-    """The command to go on with as many processes as now."""
+    """The command to resume with as many processes as now."""
     world = state.game.ranks.world
     if world == 1:
         return command("gan-train", **keys)

@@ -1,1 +1,1 @@
-"""What a config says and must mean, and the objects it stands for."""
+"""Configs: their types, what they must mean, and the objects they describe."""

@@ -45,10 +45,12 @@ class Theory:
 
 
 def measurable(game: object, dataset: object) -> tuple[FromNoise, GaussianMixture] | None:
-    """The game and p_data, if p_g can be held against it: known, in 1 or 2 dimensions."""
+    """The game and p_data, if p_g can be compared with it: known, in 1 or 2 dimensions."""
     density = getattr(dataset, "density", None)
     known = isinstance(density, GaussianMixture) and density.means.shape[1] <= 2
     if not known or not isinstance(game, FromNoise) or game.conditional:
+        return None
+    if len(game.each_discriminator()) > 1:  # the theorems are about one
         return None
     assert density is not None
     return game, density

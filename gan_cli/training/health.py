@@ -1,6 +1,6 @@
 """Names what goes wrong in training from the numbers it logs, with evidence and a remedy.
 
-Each rule looks at the newest lines that hold its keys. Thresholds were set so that the runs of
+Each rule checks the newest lines that hold its keys. Thresholds were set so that the runs of
 docs/results.md stay silent.
 """
 
