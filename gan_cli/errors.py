@@ -56,7 +56,7 @@ def as_typed(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(as_typed, value)) + "]"
-    return str(value)
+    return str(value) if value != "" else "''"
 
 
 class SettingsError(ValueError):

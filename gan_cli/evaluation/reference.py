@@ -123,7 +123,7 @@ class Reference:
 
     @property
     def test_is_held_out(self) -> bool:
-        """Whether what `data.validation` holds out is used as test data, as there is no test split."""
+        """Whether there is no test split, and what `data.validation` holds out takes its place."""
         if self.test is None or self.validation is None:
             return False
         return len(self.test) == len(self.validation) and (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gan_cli.data.base import AnyDataset, Dataset, DataSource, PairDataset, Progress
 from gan_cli.data.batches import make_batches
@@ -122,7 +122,8 @@ def build_game(
     game: Game[Any] = make(config, "model", supplied=supplied)
     if isinstance(dataset, Dataset):
         game.start_at(dataset.mean)
-    game.fix_preview(seed=config["seed"], examples=examples(dataset))
+    images = dataset.preview_images(PREVIEW_ROWS) if isinstance(dataset, PairDataset) else None
+    game.fix_preview(seed=config["seed"], examples=images)
     if config["ema"]["decay"]:
         game.keep_average(**config["ema"])
     game.to(device)
@@ -141,16 +142,6 @@ def make_networks(config: Node, key: str, roles: Mapping[str, Mapping[str, Any]]
     return nn.ModuleDict(
         {role: make(config, key, supplied=supplied) for role, supplied in roles.items()}
     )
-
-
-def examples(dataset: AnyDataset | None) -> tuple[Tensor, Tensor] | None:
-    """As many images of both domains for the preview, held-out ones if there are any."""
-    if not isinstance(dataset, PairDataset):
-        return None
-    a, b = dataset.examples or (dataset.a, dataset.b)
-    images_a, images_b = a.first(PREVIEW_ROWS), b.first(PREVIEW_ROWS)
-    n = min(len(images_a), len(images_b))
-    return images_a[:n], images_b[:n]
 
 
 def make_regularizers(config: Node) -> list[Regularizer]:
