@@ -109,6 +109,18 @@ def test_mistakes(cli: Cli, arguments: list[str], words: list[str]) -> None:
     assert not Path("outputs").exists()
 
 
+@pytest.mark.parametrize("arguments", [["model=null"], ["~steps"], ["modle=x"], ["-m", "seed=1,2"]])
+def test_only_the_first_process_prints_what_all_meet(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        result = cli(*arguments)
+        assert result.code == 2
+        assert bool(result.err) == (rank == "0")
+
+
 def test_debug_shows_the_traceback(cli: Cli) -> None:
     result = cli("k=0", "debug=true")
     assert result.code == 2

@@ -100,7 +100,7 @@ class App:
         os.environ["HYDRA_FULL_ERROR"] = "1"
         register_schemas()
         if problems := explain.group_problems(arguments):
-            raise UserError(problems, where="the command line")
+            raise rejection(problems, where="the command line")
         if SWEEP_FLAGS & set(arguments):
             return self._sweep(arguments)
         codes: list[int] = []
@@ -156,9 +156,7 @@ class App:
     def _require_a_sweep_makes_sense(self) -> None:
         if os.environ.get("WORLD_SIZE", "1") != "1":
             advice = "a sweep is one process. Start each job under torchrun."
-            error = UserError(Problem.about("-m", advice))
-            error.is_reported = is_later_rank()
-            raise error
+            raise rejection([Problem.about("-m", advice)])
         if not self.sweeps:
             advice = f"{self.name} does not sweep; call it once for each."
             raise UserError(Problem.about("-m", advice))
@@ -197,7 +195,7 @@ class App:
         assert isinstance(container, dict)
         plain = {str(key): value for key, value in container.items()}
         if problems := explain.key_problems(self.name, plain, config_name=self.config_name):
-            raise UserError(problems)
+            raise rejection(problems)
         return plain
 
 
@@ -218,6 +216,13 @@ def print_error(
     if not quiet:
         print(f"{name}: {message}", file=sys.stderr)  # noqa: T201
     return code
+
+
+def rejection(problems: list[Problem], *, where: str = "the configuration") -> UserError:
+    """An error that all processes under torchrun meet, and only the first of them prints."""
+    error = UserError(problems, where=where)
+    error.is_reported = is_later_rank()
+    return error
 
 
 def is_later_rank() -> bool:
