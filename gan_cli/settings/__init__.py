@@ -1,1 +1,1 @@
-"""What a config says and must mean, and the objects it stands for."""
+"""What a config may hold and must mean, and the objects that it describes."""
