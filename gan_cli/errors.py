@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -104,7 +103,7 @@ class DivergedError(GanTrainError):
 
 
 #: Whether a rule holds; the argument, its value, and what would work; or the whole problem.
-Rule = tuple[bool, str, object, str] | tuple[bool, Problem] | tuple[bool, str]
+Rule = tuple[bool, str, object, str] | tuple[bool, Problem]
 
 
 def require(*rules: Rule) -> None:
@@ -113,25 +112,13 @@ def require(*rules: Rule) -> None:
     Raises:
         SettingsError: with a problem for every rule that does not hold.
     """
-    problems = [_problem(rule) for rule in rules if not rule[0]]
+    problems = [
+        Problem(rule[1], rule[2], rule[3]) if len(rule) == 4 else rule[1]
+        for rule in rules
+        if not rule[0]
+    ]
     if problems:
         raise SettingsError(problems)
-
-
-def _problem(rule: Rule) -> Problem:
-    """What is wrong where a rule does not hold."""
-    if len(rule) == 4:
-        return Problem(*rule[1:])
-    problem = rule[1]
-    return problem if isinstance(problem, Problem) else _from_text(problem)
-
-
-def _from_text(text: str) -> Problem:
-    """The problem that a rule of the old form describes, `key=value: advice`; this form ends."""
-    is_full = text.startswith("data")
-    if setting := re.fullmatch(r"([\w.]+)=(.*?): (.*)", text, re.DOTALL):
-        return Problem(setting[1], setting[2], setting[3], is_full)
-    return Problem("", NO_VALUE, text, is_full=is_full)
 
 
 def problems_in(error: Exception, *, key: str) -> list[Problem]:

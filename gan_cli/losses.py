@@ -208,7 +208,7 @@ class Wasserstein(TermwiseLoss):
 
 
 class Relativistic(Loss):
-    """D tells which of a real and a generated datum is real (Jolicoeur-Martineau 2019, RpGAN).
+    """D decides which of a real and a generated datum is real (Jolicoeur-Martineau 2019, RpGAN).
 
     Each real datum of the batch is paired with one generated datum.
     """

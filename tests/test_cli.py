@@ -23,7 +23,7 @@ from gan_cli.cli import commands
 from gan_cli.cli.app import App
 from gan_cli.runs import checkpoint
 from gan_cli.runs.directory import claim
-from gan_cli.system.shell import command, hydra_value
+from gan_cli.system.shell import arguments, command, hydra_value
 from tests.conftest import Cli
 
 FAST = ["steps=3", "log_every=1", "data.batch_size=8"]
@@ -342,8 +342,10 @@ def test_divergence_exits_3_and_saves_nothing_after(cli: Cli) -> None:
 def test_any_text_survives_quoting(text: str) -> None:
     parsed = OverridesParser.create().parse_override(f"name={hydra_value(text)}")
     assert str(parsed.value()) == text
-    words = shlex.split(command("gan-train", resume=text))
-    assert str(OverridesParser.create().parse_override(words[1]).value()) == text
+    for line in (command("gan-train", resume=text), f"gan-train {arguments(resume=text)}"):
+        words = shlex.split(line)
+        assert len(words) == 2
+        assert str(OverridesParser.create().parse_override(words[1]).value()) == text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Conditional multilayer perceptrons (Mirza & Osindero 2014, section 4.1): G(z|y) and D(x|y).
 
-Noise or data and the label each pass a layer of their own; then both are joined.
+One layer takes the noise or data, another the label; then both are joined.
 """
 
 from __future__ import annotations

@@ -84,12 +84,21 @@ def nearest_sizes(height: int, width: int, *, most: int = 4096) -> list[str]:
     return list(dict.fromkeys(sizes))
 
 
-def layer_rules(width: int, kernel_size: int, hidden: int | None) -> list[Rule]:
-    """What the numbers of both networks must be."""
+def layer_rules(
+    width: int, kernel_size: int, *, hidden: int | None, upsampling: Upsampling = "transposed"
+) -> list[Rule]:
+    """What the settings of both networks must be."""
     return [
         (width >= 1, "width", width, "must be at least 1"),
         (kernel_size in (4, 5), "kernel_size", kernel_size, "4, or 5 as in the authors' code"),
         (hidden is None or hidden >= 2, "hidden", hidden, "must be at least 2, or null for none"),
+        (
+            kernel_size == 4 or upsampling == "transposed",
+            "kernel_size",
+            kernel_size,
+            f"upsampling={upsampling} has 3x3 convolutions; leave it at 4, or use "
+            "upsampling=transposed",
+        ),
     ]
 
 
@@ -117,16 +126,7 @@ class Generator(nn.Module):
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        require(
-            *layer_rules(width, kernel_size, hidden),
-            (
-                kernel_size == 4 or upsampling == "transposed",
-                "kernel_size",
-                kernel_size,
-                f"upsampling={upsampling} has 3x3 convolutions; leave "
-                "it at 4, or use upsampling=transposed",
-            ),
-        )
+        require(*layer_rules(width, kernel_size, hidden=hidden, upsampling=upsampling))
         require_labels(labels, spec)
         self.conditional = labels != "none"
         count = halvings(spec.shape)
@@ -188,7 +188,7 @@ class Discriminator(nn.Module):
         labels: Literal["none", "input", "every_layer", "projection"],
     ) -> None:
         super().__init__()
-        require(*layer_rules(width, kernel_size, hidden))
+        require(*layer_rules(width, kernel_size, hidden=hidden))
         require_labels(labels, spec)
         self.conditional = labels != "none"
         count = halvings(spec.shape)

@@ -9,7 +9,7 @@ from gan_cli.spec import DataSpec
 
 
 def first_filters(network: nn.Module, spec: DataSpec) -> Tensor | None:
-    """What each unit of the first layer looks for in an image.
+    """What each unit of the first layer responds to in an image.
 
     Args:
         network: a discriminator.

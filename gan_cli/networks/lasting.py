@@ -1,7 +1,7 @@
 """Dropout that stays on when samples are drawn, where it is part of G's noise.
 
-Isola et al. 2017, section 3.2, take it for all the noise there is. A generator that was trained
-with dropout may have learned to vary by it and to ignore z; without it, its samples are all alike.
+In Isola et al. 2017, section 3.2, it is the only noise. A generator that was trained with dropout
+may have learned to vary by it and to ignore z; without it, all its samples are the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class LastingDropout(nn.Module):
     """
 
     def __init__(self, p: float, *, layer: int) -> None:
-        """Drop each unit with probability p; `layer` tells this mask from other layers'."""
+        """Drop each unit with probability p; `layer` makes this mask differ from other layers'."""
         super().__init__()
         self.dropout = nn.Dropout(p)
         self.layer = layer
@@ -44,7 +44,7 @@ class LastingDropout(nn.Module):
 
 
 def mixed(bits: Tensor) -> Tensor:
-    """64 bits, each of which depends on all given ones (Steele et al. 2014, SplitMix64)."""
+    """64 bits, each of which depends on all bits of the input (Steele et al. 2014, SplitMix64)."""
 
     def with_shifted(x: Tensor, by: int) -> Tensor:
         shifted = (x >> by) & (2 ** (64 - by) - 1)  # PyTorch's shift repeats the sign
@@ -63,7 +63,7 @@ def keys_of(z: Tensor) -> Tensor:
 
 
 def let_last(network: nn.Module) -> None:
-    """Put lasting dropout where a network has dropout.
+    """Replace a network's dropout by lasting dropout.
 
     Raises:
         SettingsError: it has none.
@@ -79,7 +79,7 @@ def let_last(network: nn.Module) -> None:
 
 
 def give_keys(network: nn.Module, z: Tensor) -> None:
-    """Tell lasting dropout which samples are drawn next."""
+    """Give lasting dropout the keys of the samples that are drawn next, from their z (n, dim)."""
     if network.training:
         return
     keys = keys_of(z)

@@ -87,7 +87,7 @@ def double(
 
 
 class ResizeConvolution(nn.Module):
-    """Each pixel becomes four alike, then a 3x3 convolution (Odena et al. 2016): no checkerboards.
+    """Four copies of each pixel, then a 3x3 convolution: no checkerboards (Odena et al. 2016).
 
     Folded, both are one transposed convolution of 4x4, stride 2, whose weights are sums of the 3x3:
     the same function of the same weights, with 16 products for each input pixel instead of 36.

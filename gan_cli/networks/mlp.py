@@ -124,7 +124,7 @@ def activation_of(name: Activation) -> nn.Module:
 
 
 def initialise(network: nn.Module, init_range: float | None) -> None:
-    """Draw weights from U(-init_range, init_range) and set biases to 0; None: PyTorch's own.
+    """Draw weights from U(-init_range, init_range) and set biases to 0; None: keep PyTorch's.
 
     Raises:
         SettingsError: the range is not positive.
@@ -196,7 +196,7 @@ class Generator(nn.Module):
         self.dropout_in_sampling = dropout_in_sampling
         if dropout_in_sampling:
             let_last(self.layers)
-        #: The output bias shall be set from the data's mean before training.
+        #: Whether to set the output bias from the data's mean before training.
         self.from_marginals = output_bias == "marginals"
         initialise(self, init_range)
 

@@ -39,12 +39,12 @@ def all_reduce(x: Tensor) -> Tensor:
 class JointBatchNorm(_BatchNorm):
     """Batch norm whose mean and variance are those of all processes' data, on any device.
 
-    PyTorch's own nn.SyncBatchNorm is for GPUs alone. Processes hold as many data each.
+    PyTorch's nn.SyncBatchNorm is for GPUs alone. All processes must hold the same number of data.
     """
 
     @override
     def _check_input_dim(self, input: Tensor) -> None:
-        """Vectors and images alike."""
+        """Accept vectors as well as images."""
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class JointBatchNorm(_BatchNorm):
 
 
 def synchronise(network: nn.Module, ranks: Ranks) -> None:
-    """Exchange all batch norm, unless there is but one process; parameters stay the same."""
+    """Replace all batch norm if there are several processes; parameters stay the same."""
     if ranks.alone:
         return
     for name, part in list(network.named_children()):

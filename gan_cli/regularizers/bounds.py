@@ -26,7 +26,7 @@ def squared_slopes(critic: Critic, x: Tensor) -> Tensor:
 class GradientPenalty(Penalty):
     """weight E[(||grad D(y)|| - 1)^2], y between a real and a fake datum (Gulrajani et al. 2017).
 
-    Equation 3. It needs the gradient of each datum on its own, which batch norm denies.
+    Equation 3. It needs the gradient at each datum alone, but batch norm mixes the data.
     """
 
     name = "gradient"

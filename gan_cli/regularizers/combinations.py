@@ -30,9 +30,9 @@ def conflicts(
 
     Args:
         chosen: all regularizers.
-        loss: they are used with.
-        discriminator: they are used on; None: one of the user's own that is not made yet.
-        images: the data are.
+        loss: the one they are used with.
+        discriminator: they are used on; None: a class of the user, which is not made yet.
+        images: whether the data are images.
     """
     chosen = list(chosen)
     problems = []

@@ -14,9 +14,9 @@ def change_color(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Te
 
     Args:
         x: images (m, C, H, W).
-        brightness: uniform in [0, 1), (m,); likewise the others.
-        saturation: without effect on one channel.
-        contrast: as above.
+        brightness: uniform in [0, 1), (m,).
+        saturation: uniform in [0, 1), (m,); without effect on one channel.
+        contrast: uniform in [0, 1), (m,).
     """
     brightness, saturation, contrast = (
         u.view(-1, 1, 1, 1) for u in (brightness, saturation, contrast)
@@ -29,13 +29,13 @@ def change_color(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Te
 
 
 def translate(x: Tensor, vertical: Tensor, horizontal: Tensor, *, ratio: float = 0.125) -> Tensor:
-    """Shift by up to `ratio` of each side; what comes in is 0.
+    """Shift by up to `ratio` of each side; the pixels that come in are 0.
 
     Args:
         x: images (m, C, H, W).
-        vertical: uniform in [0, 1), (m,); likewise `horizontal`.
-        horizontal: as above.
-        ratio: of each side.
+        vertical: uniform in [0, 1), (m,).
+        horizontal: uniform in [0, 1), (m,).
+        ratio: largest shift as a part of the side.
     """
     m, _, height, width = x.shape
     most_down, most_right = (int(side * ratio + 0.5) for side in (height, width))
@@ -54,9 +54,9 @@ def cut_out(x: Tensor, vertical: Tensor, horizontal: Tensor, *, ratio: float = 0
 
     Args:
         x: images (m, C, H, W).
-        vertical: place of its middle, uniform in [0, 1), (m,); likewise `horizontal`.
-        horizontal: as above.
-        ratio: of each side.
+        vertical: place of its middle, uniform in [0, 1), (m,).
+        horizontal: likewise.
+        ratio: size of the rectangle as a part of the side.
     """
 
     def outside(side: int, place: Tensor) -> Tensor:

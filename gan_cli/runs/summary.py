@@ -14,7 +14,7 @@ from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.targets import foreign_targets
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
-from gan_cli.system.shell import command, program, settings
+from gan_cli.system.shell import arguments, command, program
 from gan_cli.training.loop import Reason
 from gan_cli.training.state import TrainState
 
@@ -105,7 +105,7 @@ def resuming(state: TrainState, **keys: object) -> str:
     world = state.game.ranks.world
     if world == 1:
         return command("gan-train", **keys)
-    return f"torchrun --nproc-per-node={world} -m gan_cli.train {settings(**keys)}"
+    return f"torchrun --nproc-per-node={world} -m gan_cli.train {arguments(**keys)}"
 
 
 def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:

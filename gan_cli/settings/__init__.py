@@ -1,1 +1,1 @@
-"""Configs: their types, what they must mean, and the objects they describe."""
+"""What a config may hold and must mean, and the objects that it describes."""

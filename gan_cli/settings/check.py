@@ -35,7 +35,7 @@ def check(
     Args:
         config: resolved, plain containers, with all keys of the schema.
         trusted: it comes from the user, not from a checkpoint, or the user trusts that.
-        from_command_line: keys that the user named, to tell their wishes from defaults.
+        from_command_line: keys that the user named; notes on defaults would only disturb.
         world: processes that share each batch.
 
     Returns:
@@ -79,7 +79,7 @@ def node_problems(config: Node) -> list[Problem]:
             problems.append(Problem.about(key, advice))
             continue
         problems += [
-            Problem.about(f"{key}.{name}", "is missing, and must be given") for name in missing
+            Problem.about(f"{key}.{name}", "is missing, and must be set") for name in missing
         ]
     return problems
 

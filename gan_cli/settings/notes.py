@@ -109,7 +109,7 @@ def group_notes(config: Node, from_command_line: Collection[str]) -> list[str]:
     notes = []
     if config["data"].get("a") is not None:
         notes += [
-            f"{key} has no effect: data.a and data.b are given."
+            f"{key} has no effect: data.a and data.b are set."
             for key in ("data.root", "data.download")
             if key in from_command_line
         ]
@@ -117,7 +117,7 @@ def group_notes(config: Node, from_command_line: Collection[str]) -> list[str]:
         notes.append("ema.ramp_up has no effect: ema.decay=0 keeps no average.")
     optimizer = config["optimizer"]
     if "optimizer.lr" in from_command_line and None not in (optimizer["lr_d"], optimizer["lr_g"]):
-        notes.append("optimizer.lr has no effect: lr_d and lr_g are both given.")
+        notes.append("optimizer.lr has no effect: lr_d and lr_g are both set.")
     return notes
 
 

@@ -1,7 +1,7 @@
 """Typed schemas of the commands' configs; importing this costs no torch.
 
-Types stand here, values in `configs/*.yaml`, meaning in `check`. The groups are nodes with a
-`_target_` and are checked against that class's constructor instead.
+Types are here, values in `configs/*.yaml`, meaning in `check`. The groups are nodes with a
+`_target_`, which are compared with that class's constructor instead.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class TranslateConfig:
 
 @dataclass
 class DataPlace:
-    """Where data files lie, if no longer where training found them."""
+    """Where data files are, if they have moved since training."""
 
     root: str | None = MISSING
     a: str | None = MISSING

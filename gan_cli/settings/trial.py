@@ -40,11 +40,12 @@ class Parts:
     """What could be made of a config.
 
     Attributes:
-        objects: by key of their node: data, noise, loss, schedule, regularizers.
-        classes: likewise, of those whose constructors need more than the node: the model, its
-            networks, the optimizer.
+        objects: data, noise, loss, schedule and regularizers, by the key of their node.
+        classes: of the model, its networks and the optimizer, whose constructors need more than
+            the node, by the key of their node.
         spec: of the data; None: unknown.
-        networks: by role, without values (on PyTorch's meta device); a user's own are not tried.
+        networks: by role, on PyTorch's meta device, which has no memory; those of the user's own
+            classes are left out.
         problems: why the others could not be made.
     """
 
@@ -77,12 +78,12 @@ def make_parts(config: Node, *, trusted: bool) -> Parts:
                 parts.classes[key] = target
             else:
                 parts.objects[key] = target(**arguments(node, place))
-        except Exception as error:  # noqa: BLE001  (a user's own class may raise anything)
+        except Exception as error:  # noqa: BLE001  (a class of the user may raise anything)
             parts.problems += problems_in(error, key=key)
     if "data" in parts.objects:
         try:
             parts.spec = parts.objects["data"].spec
-        except (UserError, ValueError) as error:  # no folder that tells the classes, say
+        except (UserError, ValueError) as error:  # there is no folder to count classes in, say
             parts.problems += problems_in(error, key="data")
     if parts.spec is not None and "noise" in parts.objects and "model" in parts.classes:
         networks = try_networks(config, parts.spec, parts)
@@ -200,14 +201,19 @@ def too_large(key: str, error: Exception) -> Problem:
 
 
 def optimizer_problems(config: Node, *, on_cpu: bool) -> list[Problem]:
-    """Let the optimizer check its arguments, and on the CPU step once, on a weight nobody needs."""
+    """Let the optimizer check its arguments.
+
+    Args:
+        config: resolved.
+        on_cpu: step once too, on a weight made for this; what the CPU cannot, other devices may.
+    """
     if not is_positive(config["optimizer"]["lr"]):
         return []  # reported already
     parameter = nn.Parameter(torch.zeros(2, 2))
     parameter.grad = torch.zeros_like(parameter)
     try:
         optimizer = build_optimizer(config, "d", [parameter])
-        if on_cpu:  # what one device cannot another may
+        if on_cpu:
             optimizer.step()
     except UserError as error:
         return error.problems

@@ -1,1 +1,1 @@
-"""The machine: files, screen, signals, devices, processes. Nothing here knows of GANs."""
+"""The machine: files, screen, signals, devices, processes. Nothing here is about GANs."""

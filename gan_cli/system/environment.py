@@ -1,4 +1,4 @@
-"""Where a run happened: versions, machine and device, recorded so that a change is noticed."""
+"""Where a run happened: versions, machine and device, so that a later session notices changes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 
 def default_threads() -> int:
-    """CPU threads to use: the cores this process may run on, at most what PyTorch would take."""
+    """CPU threads to use: the cores that this process may run on, at most PyTorch's default."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(cores or 1, torch.get_num_threads())
 

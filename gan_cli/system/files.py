@@ -10,12 +10,13 @@ from typing import BinaryIO
 
 
 def find_files(root: Path) -> list[Path]:
-    """All files below a folder but hidden ones, sorted, with links followed but never in circles.
+    """All files below a folder except hidden ones, sorted; links are followed, but not in circles.
 
-    Links that lead nowhere are among them, to be named when they are read; pipes, sockets and
-    devices are not, as reading them may wait for ever.
+    Broken links are among them, so that an error names them when they are read. Pipes, sockets and
+    devices are not, because reading them may wait for ever.
     """
-    found, visited = [], set()
+    files: list[Path] = []
+    visited = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in visited:
@@ -24,15 +25,15 @@ def find_files(root: Path) -> list[Path]:
         visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = [Path(folder) / name for name in sorted(names) if not name.startswith(".")]
-        found += [path for path in paths if path.is_file() or not path.exists()]
-    return found
+        files += [path for path in paths if path.is_file() or not path.exists()]
+    return files
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends without error.
+    """A temporary path beside `path`, which replaces it when the block ends without error.
 
-    What was there before stays until then. The name is this process's own.
+    Until then the old file stays. No other process uses the same temporary name.
 
     Raises:
         OSError: it could not be written or moved.
@@ -46,13 +47,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a process that was killed in `replacing` left anywhere below a folder."""
+    """Remove the temporary files that killed processes left below a folder (see `replacing`)."""
     for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)
 
 
 class Appender:
-    """Appends text to a file as a whole; what a full disk refuses is kept and tried again.
+    """Appends whole texts to a file; what a full disk does not take is kept and tried again.
 
     Raises:
         OSError: the file cannot be opened.
@@ -63,7 +64,7 @@ class Appender:
         self._pending = b""
 
     def write(self, text: str) -> None:
-        """Append `text`, after what could not be written before.
+        """Append `text`, after the texts that could not be written before.
 
         Raises:
             OSError: it could not be written; the file ends where it did.
@@ -72,7 +73,7 @@ class Appender:
         self.flush()
 
     def flush(self) -> None:
-        """Write what could not be written before.
+        """Write the texts that could not be written before.
 
         Raises:
             OSError: it still cannot.
@@ -88,7 +89,7 @@ class Appender:
         self._pending = b""
 
     def sync(self) -> None:
-        """Write what could not be written before, and bring all to the disk.
+        """Write the texts that could not be written before, and wait until the disk has all.
 
         Raises:
             OSError: that failed.
@@ -102,7 +103,7 @@ class Appender:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename durable: the folder's own entry must reach the disk too."""
+    """Make a rename durable: the entry of the folder must reach the disk too."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,7 @@
 """Several processes that train one model together, as torchrun starts them.
 
-All of them hold the same weights; each works on its share of every batch, and the mean of their
-gradients is what one process would get from the whole batch. Rank 0 alone writes.
+All hold the same weights, and each works on its share of every batch. The mean of their gradients
+is what one process would get from the whole batch. Only rank 0 writes.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Ranks:
 
     @property
     def alone(self) -> bool:
-        """There are no others."""
+        """Whether there are no other processes."""
         return self.world == 1
 
     @property
     def is_first(self) -> bool:
-        """This one writes and speaks."""
+        """Whether this process writes and prints."""
         return self.rank == 0
 
     def share(self, whole: Tensor) -> Tensor:
@@ -58,8 +58,8 @@ class Ranks:
     def draw(self, n: int, draw: Callable[[int], Tensor]) -> Tensor:
         """This process's n of the random data that one process would draw for all.
 
-        All ranks have the same stream, so that its position is the same everywhere, and a
-        checkpoint can be gone on from by any number of processes.
+        All ranks have the same stream, so that its position is the same everywhere, and any
+        number of processes can resume a checkpoint.
         """
         return self.share(draw(n * self.world))
 
@@ -76,17 +76,17 @@ class Ranks:
         if self.alone:
             return values
         device = _device()
-        found = torch.tensor(values, dtype=torch.float64, device=device)
-        distributed.all_reduce(found, distributed.ReduceOp.MAX)
-        return [float(value) for value in found.tolist()]
+        largest = torch.tensor(values, dtype=torch.float64, device=device)
+        distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        return [float(value) for value in largest.tolist()]
 
     def gather(self, value: Any) -> list[Any]:
         """What each process has, by rank."""
         if self.alone:
             return [value]
-        found: list[Any] = [None] * self.world
-        distributed.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.world
+        distributed.all_gather_object(values, value)
+        return values
 
     def from_first(self, make: Callable[[], Made]) -> Made:
         """What rank 0 makes; it fails everywhere if it fails there.
@@ -96,19 +96,20 @@ class Ranks:
         """
         if self.alone:
             return make()
-        told: list[Any] = [None, None]
+        outcome: list[Any] = [None, None]  # what was made, and the error
         if self.is_first:
             try:
-                told = [make(), None]
+                outcome = [make(), None]
             except Exception as error:  # noqa: BLE001  (raised below, by all)
-                told = [None, error]
-        distributed.broadcast_object_list(told)
-        if told[1] is not None:
-            told[1].is_reported = not self.is_first
+                outcome = [None, error]
+        distributed.broadcast_object_list(outcome)
+        made: Made
+        made, failure = outcome
+        if failure is not None:
+            failure.is_reported = not self.is_first
             if not self.is_first:
-                time.sleep(1.0)  # torchrun ends all when one ends, and rank 0 has something to say
-            raise told[1]
-        made: Made = told[0]
+                time.sleep(1.0)  # torchrun ends all when one ends; let rank 0 print the error
+            raise failure
         return made
 
 
@@ -123,19 +124,23 @@ def _device() -> torch.device:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Ranks:
-    """What torchrun says of this process; alone if it did not start it."""
+    """This process's place among all, as torchrun sets it; alone without torchrun.
+
+    Raises:
+        UserError: a variable is missing or no number.
+    """
     keys = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     try:
         rank, world, local = (
             int(environment.get(key, default)) for key, default in zip(keys, (0, 1, 0), strict=True)
         )
     except ValueError as error:
-        told = ", ".join(f"{key}={environment[key]}" for key in keys if key in environment)
-        raise UserError(f"{told}: must be whole numbers, as torchrun sets them.") from error
-    lacking = [key for key in ("MASTER_ADDR", "MASTER_PORT") if key not in environment]
-    if world > 1 and lacking:
+        settings = ", ".join(f"{key}={environment[key]}" for key in keys if key in environment)
+        raise UserError(f"{settings}: must be whole numbers, as torchrun sets them.") from error
+    missing = [key for key in ("MASTER_ADDR", "MASTER_PORT") if key not in environment]
+    if world > 1 and missing:
         raise UserError(
-            f"WORLD_SIZE={world}: without {' and '.join(lacking)} the processes cannot meet. "
+            f"WORLD_SIZE={world}: without {' and '.join(missing)} the processes cannot meet. "
             "Start them with torchrun, which sets all, or unset it."
         )
     return Ranks(rank, world, local)
@@ -160,8 +165,8 @@ def meet(ranks: Ranks, device: torch.device) -> None:
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         distributed.init_process_group(backend, timeout=PATIENCE)
         return
-    # The store outlives restarts, and gloo (PyTorch 2.15) would find there the addresses of
-    # processes that are gone: each attempt gets keys of its own.
+    # The store outlives restarts, and gloo (PyTorch 2.15) would read the addresses of ended
+    # processes from it: each attempt gets different keys.
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = distributed.TCPStore(  # type: ignore[attr-defined]
         host, port, is_master=False, timeout=PATIENCE
@@ -178,13 +183,13 @@ def meet(ranks: Ranks, device: torch.device) -> None:
 
 
 def is_loss_of_another(error: RuntimeError) -> bool:
-    """Whether an exchange failed because another process is gone."""
+    """Whether an exchange failed because another process has ended."""
     return distributed.is_initialized() and any(
         words in str(error) for words in ("by peer", "imed out", "NCCL", "Broken pipe")
     )
 
 
 def part() -> None:
-    """Leave the others in good order."""
+    """Leave the group of processes."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

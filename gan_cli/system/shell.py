@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 # What Hydra's grammar reads as plain text, so long as it starts like a word or a path.
@@ -30,34 +29,30 @@ def hydra_value(value: object) -> str:
     if _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _WORDS:
         return text
     # In a quoted string only a quote, and the backslashes before one, need escaping.
-    escaped = re.sub(r"(\\*)'", lambda found: found[1] * 2 + r"\'", text)
-    escaped = re.sub(r"(\\+)$", lambda found: found[1] * 2, escaped)
+    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", text)
+    escaped = re.sub(r"(\\+)$", lambda match: match[1] * 2, escaped)
     return f"'{escaped}'"
 
 
-def command(name: str, **keys: object) -> str:
-    """`name key=value ...`, quoted for Hydra and for a POSIX shell."""
-    return " ".join([program(name), *quoted_words(keys)])
+def command(name: str, **settings: object) -> str:
+    """`name key=value ...`, a program of this installation, quoted for Hydra and a POSIX shell."""
+    return f"{program(name)} {arguments(**settings)}".rstrip()
 
 
-def settings(**keys: object) -> str:
-    """`key=value ...`, quoted likewise."""
-    return " ".join(quoted_words(keys))
-
-
-def quoted_words(keys: Mapping[str, object]) -> list[str]:
-    """A word for each key, quoted for Hydra and for a POSIX shell."""
-    return [shlex.quote(f"{key}={hydra_value(value)}") for key, value in keys.items()]
+def arguments(**settings: object) -> str:
+    """`key=value ...`, quoted for Hydra and for a POSIX shell."""
+    words = (f"{key}={hydra_value(value)}" for key, value in settings.items())
+    return " ".join(map(shlex.quote, words))
 
 
 def program(name: str) -> str:
     """How to call a program of this installation from the current folder.
 
-    Its bare name if the shell would find it, else the path to it beside this Python.
+    Its name if the shell finds it by that, else its path beside this Python.
     """
     beside = Path(sys.executable).parent / name
-    found = shutil.which(name)
-    if not beside.exists() or (found and Path(found).resolve() == beside.resolve()):
+    on_path = shutil.which(name)
+    if not beside.exists() or (on_path and Path(on_path).resolve() == beside.resolve()):
         return name
     relative = os.path.relpath(beside)
     return shlex.quote(relative if not relative.startswith("..") else str(beside))

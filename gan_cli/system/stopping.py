@@ -16,7 +16,7 @@ class StoppedAtOnceError(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Context manager that notes signals; the loop looks at `signal_number` between steps."""
+    """Context manager that notes signals; the loop reads `signal_number` between steps."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
@@ -40,7 +40,8 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.signal_number == number:
             raise StoppedAtOnceError(number)
-        # The other one may only pass the first on: a terminal tells all, and a sweep its jobs.
+        # A signal of the other kind may be the first one passed on: a terminal sends it to all
+        # processes, and a sweep to its jobs.
         self.signal_number = self.signal_number or number
 
     @property

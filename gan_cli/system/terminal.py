@@ -1,4 +1,4 @@
-"""Printing that never ends a run: lines unwrapped, and a closed pipe just silences them."""
+"""Printing that never ends a run: a closed pipe or a full disk only silences it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rich.text import Text
 
 
 class Terminal(Console):
-    """A console whose reader may leave (`gan-train | head`) without stopping the training."""
+    """A console whose reader may end (`gan-train | head`) while the training goes on."""
 
     def __init__(self) -> None:
         super().__init__(highlight=False)
 
     def on_broken_pipe(self) -> None:
-        """Send all further output to nowhere."""
+        """Drop all further output."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def say(self, text: str) -> None:
-        """Print lines as they are: no markup, no wrapping, so that commands can be pasted."""
+        """Print lines unchanged, without markup or wrapping, so that commands can be pasted."""
         try:
             self.print(Text(text), soft_wrap=True)
         except UnicodeEncodeError:
