@@ -249,8 +249,8 @@ def test_evaluating_changes_nothing() -> None:
     [
         ("fid", "not 1-channel images; use frechet_classifier"),
         ("theory", "p_data is not known"),
-        ("label_agreement", "model=cgan"),
-        ("cycle", "model=cyclegan"),
+        ("label_agreement", "only for models that are asked for labels"),
+        ("cycle", "only for models that translate"),
         ("parzenn", "Did you mean parzen?"),
     ],
 )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.errors import UserError
+from gan_cli.errors import Problem, UserError
 from gan_cli.evaluation.cache import cached, identity
 from gan_cli.seeding import generator_for
 
@@ -199,10 +199,11 @@ class Inception:
             ).to(device)
         except Exception as error:  # of the network, the file or its content
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UserError(
-                f"inception={weights}: the weights cannot be loaded ({reason}). They are "
+            advice = (
+                f"the weights cannot be loaded ({reason}). They are "
                 "pt_inception-2015-12-05-6726825d.pth of torch-fidelity's releases."
-            ) from error
+            )
+            raise UserError(Problem("inception", weights, advice)) from error
         self.key, self.device = identity("inception", 1, weights), device
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -215,10 +216,11 @@ class Inception:
         return in_chunks(encode, x, device=self.device)
 
 
-def inception_problem(weights: str) -> str | None:
+def inception_problem(weights: str) -> Problem | None:
     """Why Inception cannot be had, or None."""
     if importlib.util.find_spec("torch_fidelity") is None:
-        return f"inception={weights}: needs torch-fidelity: pip install 'gan-train[fid]'"
+        return Problem("inception", weights, "needs torch-fidelity: pip install 'gan-train[fid]'")
     if weights != DOWNLOAD and not Path(weights).expanduser().is_file():
-        return f"inception={weights}: no such file; give that of the weights, or {DOWNLOAD}"
+        advice = f"no such file; give that of the weights, or {DOWNLOAD}"
+        return Problem("inception", weights, advice)
     return None

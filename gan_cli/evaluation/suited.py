@@ -103,7 +103,8 @@ def not_for_inception(subject: Subject) -> str | None:
     weights = subject.reference.inception_weights
     if weights is None:
         return "needs inception=FILE, the network's weights, or inception=download"
-    return inception_problem(weights)
+    problem = inception_problem(weights)
+    return None if problem is None else str(problem)
 
 
 def too_few_for_fid(subject: Subject) -> str | None:

@@ -30,7 +30,7 @@ class Cells:
         """
         dim = density.means.shape[1]
         require(
-            (dim in BINS, f"dim={dim}: divergences are measured on a grid of 1 or 2 dimensions")
+            (dim in BINS, "dim", dim, "divergences are measured on a grid of 1 or 2 dimensions")
         )
         margin = REACH * density.stds.max()
         low, high = density.means.amin(dim=0) - margin, density.means.amax(dim=0) + margin
