@@ -49,21 +49,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     terminal = Terminal()
     model = open_run(config, terminal)
     file = place_for(config["out"], folder_of(model))
-    places = places_of_data(config, model)
-    trained_on = {**model.config, "data": {**model.config["data"], **places}}
-    progress = LoadingBar()
-    loaded = load_data(trained_on, progress=progress)
-    dataset = at_hand(loaded, config["n"], progress)
-    if dataset is not loaded:
-        for note in dataset.notes:
-            terminal.say(f"note: {note}")
-    reference = Reference(
-        trained_on,
-        dataset,
-        device=resolve_device(config["device"]),
-        inception=config["inception"],
-        progress=progress,
-    )
+    reference = reference_of(config, model, terminal)
     subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
     names = choose(config["metrics"], subject, key="metrics", training=False)
     began = time.monotonic()
@@ -90,6 +76,29 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         )
     terminal.say(f"measured in {time.monotonic() - began:.0f} s")
     return 0
+
+
+def reference_of(config: dict[str, Any], model: TrainedModel, terminal: Terminal) -> Reference:
+    """The real data of a run, read from where they lie now.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    places = places_of_data(config, model)
+    trained_on = {**model.config, "data": {**model.config["data"], **places}}
+    progress = LoadingBar()
+    loaded = load_data(trained_on, progress=progress)
+    dataset = at_hand(loaded, config["n"], progress)
+    if dataset is not loaded:
+        for note in dataset.notes:
+            terminal.say(f"note: {note}")
+    return Reference(
+        trained_on,
+        dataset,
+        device=resolve_device(config["device"]),
+        inception=config["inception"],
+        progress=progress,
+    )
 
 
 def config_problems(config: dict[str, Any]) -> list[Problem]:

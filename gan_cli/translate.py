@@ -1,4 +1,4 @@
-"""gan-translate: a folder of images, or one, from one domain of a CycleGAN to the other."""
+"""gan-translate: a folder of images, or one, from one domain of a trained model to the other."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,69 @@ def test_hydra_stays_below(module: str, path: Path) -> None:
 def test_the_loop_knows_no_model() -> None:
     names = imports(ROOT / "training" / "loop.py", at_start=False)
     assert not {n for n in names if "networks" in n or n.startswith("gan_cli.games.gan")}
+
+
+FAMILY_MODULES = {
+    *(f"games.{name}" for name in ("gan", "conditional", "cyclegan")),
+    *(f"networks.{name}" for name in ("mlp", "conditional", "dcgan", "resnet")),
+}
+FAMILY_NAMES = re.compile(r"\b(vanilla|dcgan|cgan|cyclegan|resnet|mlp)\b", re.IGNORECASE)
+#: The help pages show examples; the authors' names stand in addresses and flags that are theirs.
+MAY_NAME_FAMILIES = {"cli.help", "data.files.published", "data.files.preprocess"}
+
+
+def code_words(path: Path) -> str:
+    """Names and text in a module, without docstrings and comments."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    words = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words += [] if id(node) in docstrings else [node.value]
+        elif isinstance(node, ast.Name | ast.ClassDef | ast.FunctionDef | ast.alias | ast.arg):
+            words.append(getattr(node, "id", "") or getattr(node, "name", "") or node.arg)
+        elif isinstance(node, ast.Attribute):
+            words.append(node.attr)
+    return "\n".join(words)
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules().items()))
+def test_families_describe_themselves(module: str, path: Path) -> None:
+    """Outside games/, networks/ and configs/ nobody knows a model's or a network's name."""
+    if top(module) in ("games", "networks"):
+        return
+    assert not imported(module, path) & FAMILY_MODULES
+    if module not in MAY_NAME_FAMILIES:
+        assert not FAMILY_NAMES.findall(code_words(path))
+
+
+def test_the_search_for_families_finds_them(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    for line in ("x = 'only model=cgan'", "from a import dcgan", "def f(mlp): pass", "y.cyclegan"):
+        file.write_text(line + "\n")
+        assert FAMILY_NAMES.search(code_words(file)), line
+    file.write_text("'''A CycleGAN.'''\n")
+    assert not FAMILY_NAMES.search(code_words(file))
+
+
+LONGEST_FILE, LONGEST_FUNCTION = 300, 50  # lines, docstrings included
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules().items()))
+def test_files_and_functions_are_short(module: str, path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= LONGEST_FUNCTION, f"{module}.{node.name}"
 
 
 def test_the_top_is_seen_at_a_glance() -> None:

@@ -8,7 +8,13 @@ from typing import Any
 from gan_cli.cli.arguments import BACKBONE, BACKBONE_GROUP
 from gan_cli.cli.keys import all_options, composed_keys, field_names, field_type, is_value
 from gan_cli.errors import NO_VALUE, Problem, did_you_mean
-from gan_cli.settings.schema import MISSING, config_dir, groups, split_arguments
+from gan_cli.settings.schema import (
+    MISSING,
+    config_dir,
+    groups,
+    models_with_backbones,
+    split_arguments,
+)
 from gan_cli.system.shell import hydra_value
 
 MOST_LISTED = 40  # names after `There are:`; more would hide the rest of the message
@@ -133,7 +139,8 @@ def backbone_problem(text: str, error: str) -> Problem | None:
     if key != BACKBONE_GROUP or "model/backbone" not in error:
         return None
     options = sorted(file.stem for file in (config_dir() / "model" / "backbone").glob("*.yaml"))
-    advice = "only model=cgan has a choice of backbones. Add model=cgan"
+    models = models_with_backbones()
+    advice = f"only model={', '.join(models)} has a choice of backbones. Add model={models[0]}"
     if any(option not in options for option in value.split(",")):
         advice = f"no such backbone. {suggest(value, options)}"
     return Problem(BACKBONE, value, advice)

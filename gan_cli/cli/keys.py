@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_cli.cli.arguments import BACKBONE_GROUP
-from gan_cli.settings.schema import SCHEMAS, config_dir, groups
+from gan_cli.settings.schema import SCHEMAS, config_dir, groups, models_with_backbones
 
 #: Types of the schemas, in words.
 TYPES = {
@@ -36,7 +36,7 @@ def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
     options = groups()
     pairs = [text.partition("=") for text in overrides]
     chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
-    if "model=cgan" in chosen:
+    if any(f"model={model}" in chosen for model in models_with_backbones()):
         backbones = [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
         chosen += [text for text in backbones if "," not in text]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):

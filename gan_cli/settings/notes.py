@@ -73,8 +73,8 @@ def network_notes(config: Node, parts: Parts, from_command_line: Collection[str]
     ):
         notes.append(
             "loss=wasserstein: nothing bounds D's slope, so its scores will run away. Add "
-            "regularizer=gradient_penalty (with model.discriminator.norm=layer for dcgan and cgan) "
-            "or weight_clipping."
+            "regularizer=gradient_penalty (with model.discriminator.norm=layer instead of batch "
+            "norm) or weight_clipping."
         )
     if config["sync_batch_norm"] and not any(map(has_batch_norm, parts.networks.values())):
         notes.append("sync_batch_norm has no effect: these networks have no batch norm.")

@@ -175,6 +175,12 @@ def groups(folder: Path | None = None) -> dict[str, list[str]]:
     }
 
 
+def models_with_backbones() -> list[str]:
+    """Models whose networks are an option of their own, `backbone@model` in their defaults list."""
+    files = sorted((config_dir() / "model").glob("*.yaml"))
+    return [file.stem for file in files if "- backbone@model:" in file.read_text(encoding="utf-8")]
+
+
 def register_schemas() -> None:
     """Let Hydra find the schemas under the names that the YAML files use."""
     from hydra.core.config_store import ConfigStore
