@@ -134,7 +134,7 @@ class Minimax(NonSaturating):
 class LeastSquares(TermwiseLoss):
     """D's outputs aim at 1 and 0, G's at 1 (Mao et al. 2017, eq. 9, with b = c = 1, a = 0).
 
-    The paper halves all terms. With d_weight = 0.5 and G's term whole they are as in Zhu et al. 2017.
+    The paper halves all terms. Zhu et al. 2017 halve D's loss alone: d_weight = 0.5.
     """
 
     has_target = True
