@@ -1,24 +1,42 @@
 # One command per task; `make` lists them. Everything happens in ./.venv.
-PYTHON ?= python3.11
+# A Python is suitable if it is new enough and can make environments that download over https.
+SUITABLE = -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+# The first suitable one; `make PYTHON=/path/to/python ...` chooses another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+  $$python $(SUITABLE) && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
+# `torch==1.2.3` in constraints.txt, as `torch==1.2.3+cpu`: the build without GPU libraries.
+CPU_TORCH = $(shell sed -nE 's/^(torch|torchvision)==([^ ]+)$$/\1==\2+cpu/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-ray bench torture lint types check clean
+.PHONY: help install install-cpu demo test test-slow test-ray bench torture lint types keys check \
+  package clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(STAMP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { \
-	  echo "$(PYTHON) not found: install Python 3.11 or newer, or name yours: make PYTHON=python3.12 ..."; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[dev]'
-	touch $@
+$(BIN)/python:
+	@if test -z "$(PYTHON)" || ! $(PYTHON) $(SUITABLE); then \
+	  echo "No suitable Python. gan-train needs 3.11 or newer, with the modules venv and ssl."; \
+	  echo "Install one, or name yours: make PYTHON=/path/to/python ..."; exit 2; fi
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
 
 install: $(STAMP)  ## make .venv and install gan-train with the tested versions
+
+install-cpu: $(BIN)/python  ## the same without PyTorch's GPU libraries (CPU_INDEX=address of the CPU builds)
+	@if test "$$(uname)" != Darwin; then \
+	  echo "installing $(CPU_TORCH)"; \
+	  $(PIP) $(if $(CPU_INDEX),--extra-index-url $(CPU_INDEX)) $(CPU_TORCH) || { \
+	    echo "pip found no CPU build of these. Name the address that PyTorch's install page shows for CPU:"; \
+	    echo "  make install-cpu CPU_INDEX=address"; exit 2; }; fi
+	@$(MAKE) --no-print-directory install
 
 demo: install  ## install, train on handwritten digits (offline, under 3 minutes), leave pictures
 	$(BIN)/gan-train
@@ -47,7 +65,15 @@ lint: install  ## ruff: rules, docstrings and format
 types: install  ## mypy, strict
 	$(BIN)/mypy
 
+keys: install  ## write docs/keys.md from the comments in configs/ and docs/log_keys.yaml
+	$(BIN)/python docs/make_keys.py
+
 check: lint types test  ## what CI runs
+
+package: install  ## build the wheel and the source archive into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:  ## remove the environment and caches; never outputs/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

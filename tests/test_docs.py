@@ -2,7 +2,8 @@
 
 import re
 import shlex
-import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from gan_cli.cli import commands
 from gan_cli.evaluation import encoders
+from gan_cli.settings.schema import RESUMABLE, groups
 from tests.conftest import Cli
 from tests.test_webdataset import png, write_tar
 
@@ -18,6 +20,32 @@ APPS = {
     app.name: app
     for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE)
 }
+PAGES = [
+    *(name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
+#: Runs that a page takes to be there, and how many commands it holds.
+NEEDED: dict[str, list[list[str]]] = {
+    "docs/evaluate.md": [[]],
+    "docs/resume.md": [[]],
+    "docs/sample.md": [
+        [],
+        ["model=cgan", "data=mnist", "data.root=data"],
+        ["experiment=cyclegan_digits"],
+    ],
+}
+COMMANDS = {
+    "README.md": 12,
+    "docs/data.md": 9,
+    "docs/evaluate.md": 3,
+    "docs/extending.md": 4,
+    "docs/resume.md": 5,
+    "docs/sample.md": 8,
+    "docs/scaling.md": 1,
+    "docs/sweeps.md": 2,
+    "docs/theory.md": 5,
+    "docs/train.md": 21,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -25,35 +53,57 @@ def _quick_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "STEPS", 2)
 
 
-def blocks(document: str, language: str) -> list[str]:
-    text = (ROOT / document).read_text()
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-def run_commands(cli: Cli, document: str) -> int:
-    """Run each `gan-...` line with steps=2 (resumed: 2 more than the run has)."""
-    count = 0
-    for line in "".join(blocks(document, "bash")).splitlines():
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", read(page), re.DOTALL)
+
+
+def commands_of(text: str) -> Iterator[list[str]]:
+    """The words of each `gan-...` line; torchrun starts gan-train too."""
+    for line in text.replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
-        if not words or words[0] not in APPS:
-            continue
+        if words and words[0] == "torchrun":
+            words = ["gan-train", *words[words.index("gan_cli.train") + 1 :]]
+        if words and words[0] in APPS:
+            yield words
+
+
+def shortened(words: list[str]) -> list[str]:
+    """A command's arguments with steps=2 (resumed: 4), or few samples to evaluate."""
+    name, *arguments = words
+    if name == "gan-evaluate":
+        return [word for word in arguments if not word.startswith("n=")] + ["n=300"]
+    if name != "gan-train":
+        return arguments
+    arguments = [word for word in arguments if not word.startswith("steps=")]
+    for place, word in enumerate(arguments):  # the checkpoint that two steps leave
+        arguments[place] = re.sub(r"step_\d+\.pt", "step_00000002.pt", word)
+    resumed = any(word.startswith("resume=") for word in arguments)
+    arguments.append("steps=4" if resumed else "steps=2")
+    if "model=cyclegan" in arguments:  # 64 pixels at full width cost seconds a step
+        arguments.append("model.width=4")
+    if "-m" in arguments:  # so few steps log their objective all the same
+        arguments.append("log_every=1")
+    return arguments
+
+
+def run_commands(cli: Cli, page: str) -> int:
+    """Run all commands of a page; test_sweep.py runs launchers and sweepers."""
+    count = 0
+    for words in commands_of("".join(blocks(page, "bash"))):
         if any(word.startswith("hydra/") for word in words):
-            continue  # test_sweep.py runs launchers and sweepers
+            continue
         count += 1
-        arguments = [word for word in words[1:] if not word.startswith("steps=")]
-        if words[0] == "gan-train":
-            resumed = any(word.startswith("resume=") for word in words)
-            arguments.append("steps=4" if resumed else "steps=2")
-        if words[0] == "gan-evaluate":
-            arguments = [word for word in words[1:] if not word.startswith("n=")] + ["n=300"]
-        if "-m" in words:  # few and short jobs, which all the same log their objective
-            arguments.append("log_every=1")
-        result = cli(*arguments, app=APPS[words[0]])
-        assert result.code == 0, f"{line}: {result.err}"
+        result = cli(*shortened(words), app=APPS[words[0]])
+        assert result.code == 0, f"{shlex.join(words)}: {result.err}"
     return count
 
 
-def test_readme_commands_run(cli: Cli, mnist_root: Path) -> None:
+def make_data(mnist_root: Path) -> None:
+    """The files that the pages speak of, in the current folder."""
     mnist_root.rename("data")
     for folder in ("pictures", "my pictures (1)", "photos/trainA", "photos/trainB"):
         Path(folder).mkdir(parents=True)
@@ -62,15 +112,75 @@ def test_readme_commands_run(cli: Cli, mnist_root: Path) -> None:
     Path("shards").mkdir()
     for number in range(4):
         write_tar(Path(f"shards/faces-{number:06d}.tar"), {"1.png": png(0), "2.png": png(9)})
-    assert run_commands(cli, "README.md") >= 30
 
 
-def test_readme_python_runs(cli: Cli) -> None:
+@pytest.mark.parametrize("page", [page for page in COMMANDS if page != "docs/extending.md"])
+def test_commands_run(cli: Cli, mnist_root: Path, page: str) -> None:
+    make_data(mnist_root)
+    for arguments in NEEDED.get(page, []):
+        assert cli(*arguments, "steps=2").code == 0
+    assert run_commands(cli, page) == COMMANDS[page]
+
+
+def test_extending_works_as_written(cli: Cli) -> None:
+    page = "docs/extending.md"
+    files = re.findall(r"`([\w/]+\.\w+)`[^`\n]*:\n\n```\w+\n(.*?)```", read(page), re.DOTALL)
+    assert len(files) == 3
+    for name, content in files:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(content)
+    assert run_commands(cli, page) == COMMANDS[page]
+
+
+def test_no_page_with_commands_is_forgotten() -> None:
+    with_commands = {page for page in PAGES if any(commands_of("".join(blocks(page, "bash"))))}
+    assert with_commands == COMMANDS.keys()
+
+
+def test_python_runs(cli: Cli) -> None:
     assert cli("steps=2").code == 0
-    (code,) = blocks("README.md", "python")
-    names: dict[str, object] = {}
-    exec(code, names)
-    assert names["x"].shape == (16, 1, 8, 8)  # type: ignore[attr-defined]
+    for page in ("README.md", "docs/sample.md"):
+        (code,) = blocks(page, "python")
+        names: dict[str, object] = {}
+        exec(code, names)
+        assert names["x"].shape == (16, 1, 8, 8)  # type: ignore[attr-defined]
+
+
+def test_other_commands_compose(cli: Cli) -> None:
+    """Those in running text, and those that need a GPU or a download: Hydra takes their keys."""
+    checked = 0
+    for page in PAGES:
+        text = read(page)
+        inline = re.findall(r"`(gan-train [^`\n]*=[^`\n]*)`", text)
+        for words in commands_of("\n".join([*inline, *blocks(page, "text")])):
+            arguments = words[1:]
+            if "..." in words or any(re.search(r"[A-Z]{3}|\$", word) for word in arguments):
+                continue  # a pattern, not a command
+            if any(word.startswith("resume=") for word in arguments):
+                continue
+            result = cli(*arguments, "--cfg", "job")
+            assert result.code == 0, f"{page}: {shlex.join(words)}: {result.err}"
+            checked += 1
+    assert checked >= 10
+
+
+def test_make_and_python_commands_exist() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    checked = 0
+    for page in PAGES:
+        for line in "".join(blocks(page, "bash")).splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["make"]:
+                assert not words[1:2] or words[1] in targets, line
+                checked += 1
+            elif words[:1] == ["python"] and "benchmarks" in line:
+                module = words[2] if words[1] == "-m" else words[1].removesuffix(".py")
+                assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), line
+                options = [word.replace("--no-", "--") for word in words if word.startswith("--")]
+                assert all(f'"{option}"' in source for option in options), line
+                checked += 1
+    assert checked >= 8
 
 
 def test_help_examples_run(cli: Cli, mnist_root: Path) -> None:
@@ -80,54 +190,59 @@ def test_help_examples_run(cli: Cli, mnist_root: Path) -> None:
         (commands.SAMPLE_HELP, commands.SAMPLE),
         (commands.EVALUATE_HELP, commands.EVALUATE),
     ):
-        examples = page.partition("examples\n")[2].partition("\n\n")[0].strip().splitlines()
-        assert len(examples) >= 3
-        for example in examples:
-            words = [w for w in shlex.split(example)[1:] if not w.startswith("steps=")]
-            if app is commands.TRAIN:
-                words.append(f"steps={4 if 'resume' in example else 2}")
-            if app is commands.EVALUATE:
-                words = [word for word in words if not word.startswith("n=")] + ["n=300"]
-            result = cli(*words, app=app)
+        examples = page.partition("examples\n")[2].partition("\n\n")[0].strip()
+        assert len(examples.splitlines()) >= 3
+        for words in commands_of(examples):
+            result = cli(*shortened(words), app=app)
             assert result.code == 0, result.err
 
 
-def test_extending_works_as_written(cli: Cli) -> None:
-    text = (ROOT / "docs/extending.md").read_text()
-    files = re.findall(r"`([\w/]+\.\w+)`[^`\n]*:\n\n```\w+\n(.*?)```", text, re.DOTALL)
-    assert len(files) == 3
-    for name, content in files:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(content)
-    assert run_commands(cli, "docs/extending.md") == 4
+def anchors(page: Path) -> set[str]:
+    """What a heading's link ends in, as GitHub and others make it."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize(
-    "document", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
-)
-def test_links_and_pictures_exist(document: str) -> None:
-    base = (ROOT / document).parent
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (ROOT / document).read_text()):
-        assert (base / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_exist(page: str) -> None:
+    base = (ROOT / page).parent
+    for target in re.findall(r"\]\(((?!http)[^)]+)\)", read(page)):
+        path, _, anchor = target.partition("#")
+        file = base / path if path else ROOT / page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
 
 
-def test_readme_names_every_option_and_resumable_key() -> None:
-    from gan_cli.settings.schema import RESUMABLE, groups
+def test_every_page_is_in_both_indexes() -> None:
+    names = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    for index, prefix in (("README.md", "docs/"), ("docs/README.md", "")):
+        missing = [name for name in sorted(names) if f"]({prefix}{name})" not in read(index)]
+        assert missing == [], index
 
-    text = (ROOT / "README.md").read_text()
+
+def test_every_picture_is_shown() -> None:
+    shown = "".join(read(page) for page in PAGES)
+    pictures = [path.name for path in (ROOT / "docs/pictures").iterdir()]
+    assert [name for name in pictures if f"pictures/{name})" not in shown] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(read("README.md").splitlines()) <= 160
+
+
+def test_pages_name_every_option_and_resumable_key() -> None:
+    pages = {"data": "docs/data.md"}
     for group, options in groups().items():
-        if group != "experiment":
-            assert all(f"`{option}`" in text for option in options), group
-    assert all(f"`{key}`" in text for key in RESUMABLE if not key.endswith("_every")), RESUMABLE
+        text = read(pages.get(group, "docs/train.md"))
+        assert [option for option in options if f"`{option}`" not in text] == [], group
+    text = read("docs/resume.md")
+    assert [key for key in RESUMABLE if f"`{key}`" not in text] == []
 
 
 def test_make_help_lists_the_targets() -> None:
-    import subprocess
-
-    if shutil.which("make") is None:
-        pytest.fail("make is needed for the README's commands")
     done = subprocess.run(
         ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
     )
-    for target in ("demo", "test", "lint", "types"):
+    for target in ("demo", "test", "lint", "types", "keys", "package", "install-cpu"):
         assert re.search(rf"^{target}\s+\w+", done.stdout, re.MULTILINE)
