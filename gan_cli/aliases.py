@@ -50,6 +50,7 @@ MOVED = {
     "rundir": "runs.directory",
     "runlog": "runs.log",
     "shell": "system.shell",
+    "sweep": "cli.sweep.plan",
     "stopping": "system.stopping",
     "terminal": "system.terminal",
     "theory_pictures": "theory.pictures",
