@@ -72,14 +72,14 @@ MISTAKES = [
     (["regularizer=r1", "regularizer=r2"], ["is given twice", "regularizer=[r1,r2]"]),
     (
         ["model=null", "noise="],
-        ["2 problems in the command line", "model=null", "noise=: is needed"],
+        ["2 problems in the command line", "model=null", "noise='': is needed"],
     ),
     (["regularizer=[r1,bad]"], ["regularizer=bad: no such option"]),
     (["regularizer=1"], ["Config group override"]),
     (["model=cgan", "model.generator.labels=none"], ["model.generator.labels=none"]),
     (["model=dcgan", "model._target_=gan_cli.games.base.Game"], ["is abstract"]),
     (["model=null"], ["model=null: is needed. Choose one of: cgan, cyclegan"]),
-    (["noise="], ["noise=: is needed"]),
+    (["noise="], ["noise='': is needed"]),
     (["+noise.dim=3"], ["noise.dim: is there already. Drop the +"]),
     (["performance.precision=bf16"], ["performance is one value", "Did you mean precision?"]),
     (

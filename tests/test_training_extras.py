@@ -188,7 +188,7 @@ def test_a_lazy_penalty_weighs_as_much_as_an_eager_one() -> None:
         game.moves["d"] = moves
         losses.append(game.d_loss(batch)[0].item())
     assert losses[1] == losses[2] < losses[0] == losses[3]
-    (first, _) = game._found_penalties["penalty/r1"]
+    (first, _) = game._penalties_of_move["penalty/r1"]
     assert losses[0] - losses[1] == pytest.approx(3 * 10.0 * first.item(), rel=1e-4)
 
 
