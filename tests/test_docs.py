@@ -1,5 +1,6 @@
 """Every command in the README and docs runs; every file the docs show is used as shown."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from docs import make_keys
 from gan_cli.cli import commands
 from gan_cli.evaluation import encoders
 from gan_cli.settings.schema import RESUMABLE, groups
@@ -72,7 +74,7 @@ def commands_of(text: str) -> Iterator[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """A command's arguments with steps=2 (resumed: 4), or few samples to evaluate."""
+    """A command's arguments with steps=2 (resumed: 4), each logged, or few samples to evaluate."""
     name, *arguments = words
     if name == "gan-evaluate":
         return [word for word in arguments if not word.startswith("n=")] + ["n=300"]
@@ -82,11 +84,9 @@ def shortened(words: list[str]) -> list[str]:
     for place, word in enumerate(arguments):  # the checkpoint that two steps leave
         arguments[place] = re.sub(r"step_\d+\.pt", "step_00000002.pt", word)
     resumed = any(word.startswith("resume=") for word in arguments)
-    arguments.append("steps=4" if resumed else "steps=2")
+    arguments += ["steps=4" if resumed else "steps=2", "log_every=1"]
     if "model=cyclegan" in arguments:  # 64 pixels at full width cost seconds a step
         arguments.append("model.width=4")
-    if "-m" in arguments:  # so few steps log their objective all the same
-        arguments.append("log_every=1")
     return arguments
 
 
@@ -118,8 +118,20 @@ def make_data(mnist_root: Path) -> None:
 def test_commands_run(cli: Cli, mnist_root: Path, page: str) -> None:
     make_data(mnist_root)
     for arguments in NEEDED.get(page, []):
-        assert cli(*arguments, "steps=2").code == 0
+        assert cli(*arguments, "steps=2", "log_every=1").code == 0
     assert run_commands(cli, page) == COMMANDS[page]
+    assert unlisted_keys() == set()
+
+
+def unlisted_keys() -> set[str]:
+    """Keys that runs below the current folder logged, and that docs/keys.md does not list."""
+    patterns = make_keys.log_patterns()
+    lines = [
+        line for file in Path().rglob("metrics.jsonl") for line in file.read_text().splitlines()
+    ]
+    assert lines
+    keys = {key for line in lines for key in json.loads(line)}
+    return {key for key in keys if not any(pattern.fullmatch(key) for pattern in patterns)}
 
 
 def test_extending_works_as_written(cli: Cli) -> None:
