@@ -72,6 +72,7 @@ check: lint types test  ## what CI runs
 
 package: install  ## build the wheel and the source archive into dist/, and check them
 	rm -rf dist
+	$(PIP) --constraint constraints.txt build twine
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m twine check --strict dist/*
 
