@@ -1,4 +1,4 @@
-"""best.pt: the checkpoint with the best value of the objective so far."""
+"""Which evaluation is the best so far; `Recorder.evaluate` then has best.pt written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stopping in good order: the first SIGINT or SIGTERM is noted, the same again ends at once."""
+"""Stopping in good order: the first SIGINT or SIGTERM is noted, the same again ends at once.
+
+`training.loop.reason_to_stop` ends training after the step, and `train.train_to_the_end` saves.
+"""
 
 from __future__ import annotations
 
