@@ -7,7 +7,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from gan_cli.data.base import AnyDataset, ShardDataset
-from gan_cli.errors import DivergedError, GanTrainError, UserError, is_out_of_memory
+from gan_cli.errors import (
+    DivergedError,
+    GanTrainError,
+    SettingsError,
+    UserError,
+    is_out_of_memory,
+)
 from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.runs import checkpoint, summary
 from gan_cli.runs.log import RunLog
@@ -55,9 +61,8 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
     ranks = from_environment()
     with ExitStack() as stack:
         try:
-            if not ranks.alone:
-                meet(ranks, resolve_device(config["device"], local=ranks.local))
-                stack.callback(part)
+            join_others(config, ranks)
+            stack.callback(part)
             start = ranks.from_first(
                 lambda: checked_start(config, from_command_line, ranks=ranks, stack=stack)
             )
@@ -76,6 +81,21 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
                     "torchrun --max-restarts=N continues from the newest checkpoint by itself."
                 ) from error
             raise
+
+
+def join_others(config: Config, ranks: Ranks) -> None:
+    """Wait for the other processes, on the device that decides how they exchange numbers.
+
+    Raises:
+        UserError: there is no such device; each process reports it once.
+    """
+    try:
+        device = resolve_device(config["device"], local=ranks.local)
+    except SettingsError as error:
+        rejection = UserError(error.problems)
+        rejection.is_reported = not ranks.is_first
+        raise rejection from error
+    meet(ranks, device)
 
 
 def checked_start(

@@ -227,6 +227,7 @@ def test_mistakes_are_told_once(tmp_path: Path) -> None:
     for arguments, message in (
         (("data=digits", "data.batch_size=15"), "data.batch_size=15: does not divide by 2"),
         (("resume=nowhere",), "resume=nowhere: no such run"),
+        (("data=digits", "device=bogus"), "device=bogus: use auto, cpu"),
     ):
         done = run(*arguments, cwd=tmp_path)
         assert done.returncode != 0

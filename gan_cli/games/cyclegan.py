@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from typing_extensions import override
 
-from gan_cli.errors import require
+from gan_cli.errors import Problem, SettingsError, require
 from gan_cli.games.base import Roles, Scalars, evaluating, widened
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.losses import Loss
@@ -136,10 +136,11 @@ class CycleGAN(Translating):
     def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:
         """A generator for each direction, a discriminator for each domain."""
         if not isinstance(spec, PairSpec):
-            raise ValueError(
-                "data: are one domain, but model=cyclegan translates between two. Use "
+            advice = (
+                "are one domain, but model=cyclegan translates between two. Use "
                 "data=digit_domains, data=unpaired_folders or one of the public pairs"
             )
+            raise SettingsError([Problem.about("data", advice, is_full=True)])
         return Roles(
             {
                 "a2b": {"source": spec.a, "target": spec.b},

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gan_cli.errors import Problem, SettingsError
 from gan_cli.games.base import Game, Preview, Roles, Use, evaluating
 from gan_cli.losses import Loss
 from gan_cli.noise import Noise
@@ -52,9 +53,8 @@ class FromNoise(Game[Batch]):
     def roles(cls, spec: AnySpec, *, noise_dim: int) -> Roles:
         """One of each."""
         if not isinstance(spec, DataSpec):
-            raise ValueError(
-                "data: are two domains to translate between. Use model=cyclegan, or other data"
-            )
+            advice = "are two domains to translate between. Use model=cyclegan, or other data"
+            raise SettingsError([Problem.about("data", advice, is_full=True)])
         return Roles({"": {"noise_dim": noise_dim, "spec": spec}}, {"": {"spec": spec}})
 
     @property

@@ -153,10 +153,8 @@ def try_networks(config: Node, spec: AnySpec, parts: Parts) -> Networks:
     model: Any = parts.classes["model"]
     try:
         roles: Roles = model.roles(spec, noise_dim=parts.objects["noise"].dim)
-    except SettingsError as error:
+    except ValueError as error:
         return Networks(problems=problems_in(error, key="model"))
-    except ValueError as error:  # names its key itself
-        return Networks(problems=[Problem.about("", str(error))])
     for role, supplied in (
         ("generator", roles.generators),
         ("discriminator", roles.discriminators),
