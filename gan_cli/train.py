@@ -84,11 +84,13 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
 
 
 def join_others(config: Config, ranks: Ranks) -> None:
-    """Wait for the other processes, on the device that decides how they exchange numbers.
+    """Wait for the other processes, if any; the device decides how they exchange numbers.
 
     Raises:
-        UserError: there is no such device; each process reports it once.
+        UserError: there is no such device.
     """
+    if ranks.alone:
+        return
     try:
         device = resolve_device(config["device"], local=ranks.local)
     except SettingsError as error:
