@@ -22,6 +22,12 @@ from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
 from gan_cli.runs.records import line_at, merge_line
 from gan_cli.settings.build import load_data
+from gan_cli.settings.trust import (
+    load_without_download,
+    path_notes,
+    require_known_places,
+    without_download,
+)
 from gan_cli.settings.values import metrics_problems
 from gan_cli.system.device import device_problems, resolve_device
 from gan_cli.system.files import replacing
@@ -86,8 +92,16 @@ def reference_of(config: dict[str, Any], model: TrainedModel, terminal: Terminal
     """
     places = places_of_data(config, model)
     trained_on = {**model.config, "data": {**model.config["data"], **places}}
-    progress = LoadingBar()
-    loaded = load_data(trained_on, progress=progress)
+    progress, named = LoadingBar(), {f"data.{key}" for key in places}
+    if config["trust_checkpoint"]:
+        loaded = load_data(trained_on, progress=progress)
+    else:
+        require_known_places(trained_on)
+        for note in path_notes(trained_on, named):
+            terminal.say(f"note: {note}")
+        load = load_data if "data.root" in named else load_without_download
+        loaded = load(trained_on, progress=progress)
+        trained_on = trained_on if "data.root" in named else without_download(trained_on)
     dataset = at_hand(loaded, config["n"], progress)
     if dataset is not loaded:
         for note in dataset.notes:

@@ -16,6 +16,7 @@ from gan_cli.loading import TrainedModel, open_run
 from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
 from gan_cli.settings.build import load_data
+from gan_cli.settings.trust import load_without_download, require_known_places
 from gan_cli.spec import DataSpec
 from gan_cli.system.device import device_problems
 from gan_cli.system.terminal import Terminal
@@ -79,7 +80,12 @@ def grid(request: Request) -> Picture:
     samples, _, columns = request.in_rows()
     real = samples
     if not request.spec.is_image:  # plotted over real points, drawn again from the run's seed
-        dataset = load_data(request.model.config)
+        config = request.model.config
+        if request.config["trust_checkpoint"]:
+            dataset = load_data(config)
+        else:
+            require_known_places(config)
+            dataset = load_without_download(config)
         assert isinstance(dataset, Dataset)
         real = dataset.first(len(samples))
     return draw(samples, request.spec, real=real, columns=columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -70,6 +71,12 @@ class UnpairedFolders(DataSource):
             channels_rule("channels_a", channels_a),
             channels_rule("channels_b", channels_b),
             self.preprocessing.size_rule(),
+            (
+                public_name is None or re.fullmatch(r"[\w-]+", public_name) is not None,
+                "public_name",
+                public_name,
+                "is no name of a published pair, like horse2zebra",
+            ),
             (
                 not download or public_name is not None,
                 "download",
