@@ -17,7 +17,7 @@ from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import write_png
-from gan_cli.runs.directory import is_run, lock
+from gan_cli.runs.directory import is_run, lock, require_contained
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
 from gan_cli.runs.records import line_at, merge_line
@@ -54,7 +54,10 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         raise UserError(problems)
     terminal = Terminal()
     model = open_run(config, terminal)
-    file = place_for(config["out"], folder_of(model))
+    folder = folder_of(model)
+    if not config["out"] and is_run(folder):
+        require_contained(folder)
+    file = place_for(config["out"], folder)
     reference = reference_of(config, model, terminal)
     subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
     names = choose(config["metrics"], subject, key="metrics", training=False)

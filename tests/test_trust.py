@@ -156,3 +156,88 @@ def test_nothing_is_downloaded_into_a_checkpoints_folder(
     assert result.code == 2
     assert "Name it yourself: data.root=FOLDER" in result.err
     assert not (tmp_path / "elsewhere").exists()
+
+
+LINKED = (
+    "train.log",
+    "metrics.jsonl",
+    "config.yaml",
+    "samples/step_00000000.png",
+    "events.out.tfevents.1",
+    "checkpoints/best.pt",
+    "theory/step_1.png",
+    ".lock",
+)
+
+
+@pytest.mark.parametrize("inner", LINKED)
+def test_links_that_lead_out_of_a_run_are_not_written_through(
+    cli: Cli, tmp_path: Path, inner: str
+) -> None:
+    make(cli)
+    victim = tmp_path / "victim"
+    victim.write_text(THEIRS.joinpath("config.yaml").read_text())
+    before = victim.read_bytes()
+    link = THEIRS / inner
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(victim)
+    for result in (
+        cli(f"resume={THEIRS}", "steps=3"),
+        cli(f"run={THEIRS}", app=commands.SAMPLE),
+        cli(f"run={THEIRS}", "n=4", app=commands.EVALUATE),
+    ):
+        assert result.code == 2
+        assert f"{inner} -> {victim}" in result.err
+        assert result.err.count("\n") == 1
+    assert victim.read_bytes() == before
+    assert cli(f"run={THEIRS}", "out=mine.png", app=commands.SAMPLE).code == 0
+    link.unlink()  # the advice
+    if inner == "config.yaml":
+        link.write_bytes(before)
+    assert cli(f"resume={THEIRS}", "steps=3").code == 0
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "samples"])
+def test_linked_folders_are_not_written_to(cli: Cli, tmp_path: Path, folder: str) -> None:
+    make(cli)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (THEIRS / folder).mkdir(exist_ok=True)
+    for file in (THEIRS / folder).iterdir():
+        file.rename(elsewhere / file.name)
+    (THEIRS / folder).rmdir()
+    (THEIRS / folder).symlink_to("../../elsewhere", target_is_directory=True)
+    before = sorted(elsewhere.iterdir())
+    result = cli(f"resume={THEIRS}", "steps=3")
+    assert result.code == 2
+    assert f"{folder} -> ../../elsewhere" in result.err
+    assert sorted(elsewhere.iterdir()) == before
+
+
+def test_links_inside_a_run_and_to_it_are_fine(cli: Cli, tmp_path: Path) -> None:
+    make(cli)
+    (THEIRS / "log").symlink_to("train.log")
+    (tmp_path / "link").symlink_to(THEIRS.resolve(), target_is_directory=True)
+    assert cli("resume=link", "steps=3").code == 0
+    assert cli("run=link", app=commands.SAMPLE).code == 0
+
+
+def test_pipes_in_a_run_do_not_stop_the_world(cli: Cli) -> None:
+    make(cli)
+    (THEIRS / "metrics.jsonl").unlink()
+    os.mkfifo(THEIRS / "metrics.jsonl")
+    result = cli(f"resume={THEIRS}", "steps=3")
+    assert result.code == 2
+    assert "metrics.jsonl (a pipe or device)" in result.err
+
+
+def test_old_checkpoints_are_not_deleted_through_a_link(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "run" / "checkpoints"
+    elsewhere.mkdir()
+    folder.parent.mkdir()
+    (elsewhere / "step_00000001.pt").touch()
+    folder.symlink_to(elsewhere, target_is_directory=True)
+    state = {"step": 2, "config": {}, "spec": {}, "environment": {}, "session": {}}
+    checkpoint.save(folder, state, keep_last=1, keep_every=0)
+    assert (elsewhere / "step_00000001.pt").exists()
