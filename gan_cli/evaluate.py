@@ -197,7 +197,8 @@ def keep(
             before = {}
         with replacing(file) as temporary:
             text = json.dumps({**before, **record}, indent=1, ensure_ascii=False) + "\n"
-            temporary.write_text(text, encoding="utf-8")
+            # A path that is no UTF-8 is written as JSON writes it anyway: \\udcff.
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         written = [file]
         for name, picture in results.pictures.items():
             path = beside(file) / f"{name}_step_{record['step']:08d}.png"

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from rich.table import Table
 
 from gan_cli.cli import commands
 from gan_cli.errors import UserError
 from gan_cli.evaluation.encoders import Inception
 from gan_cli.runs import checkpoint, directory
+from gan_cli.system.files import Appender
+from gan_cli.system.terminal import Terminal
 from tests.conftest import Cli, Result
 
 RUN = ("steps=2", "sample_every=0", "log_every=1", "threads=1", "model.generator.hidden=[4]")
@@ -241,3 +245,39 @@ def test_old_checkpoints_are_not_deleted_through_a_link(tmp_path: Path) -> None:
     state = {"step": 2, "config": {}, "spec": {}, "environment": {}, "session": {}}
     checkpoint.save(folder, state, keep_last=1, keep_every=0)
     assert (elsewhere / "step_00000001.pt").exists()
+
+
+def test_names_do_not_reach_the_terminal_raw(cli: Cli, tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\u202e" + os.fsdecode(b"\xff")
+    root = tmp_path / f"data{evil}"
+    for name in ("a", f"b{evil}"):
+        (root / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (8, 8), (number * 60, 0, 0)).save(root / name / f"{number}.png")
+    (root / "a" / f"broken{evil}.png").write_bytes(b"nothing")
+    quoted = str(root).replace("'", "\\'")
+    make(cli, "data=image_folder", f"data.root='{quoted}'", "data.image_size=8")
+    for result in (
+        cli(f"resume={THEIRS}", "steps=3"),
+        cli(f"run={THEIRS}", "labels=[nobody]", app=commands.SAMPLE),
+        cli(f"resume='{quoted}'"),
+    ):
+        assert result.out + result.err
+        assert not set("\x1b\x07\u202e\udcff") & set(result.out + result.err)
+    log = (THEIRS / "train.log").read_bytes()
+    assert b"\x1b" not in log
+    assert rb"\x1b]0;owned\x07\u202e\udcff is the checkpoint's" in log
+
+
+def test_tables_show_names_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(show_header=False)
+    table.add_row("a\x1b[31mb")
+    Terminal().print(table)
+    assert r"a\x1b" in capsys.readouterr().out
+
+
+def test_train_log_keeps_a_line_that_is_no_utf8(tmp_path: Path) -> None:
+    appender = Appender(tmp_path / "log")
+    appender.write(os.fsdecode(b"caf\xe9\n"))
+    appender.close()
+    assert (tmp_path / "log").read_text() == "caf\\udce9\n"

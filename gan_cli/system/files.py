@@ -96,7 +96,7 @@ class Appender:
         Raises:
             OSError: it could not be written; the file ends where it did.
         """
-        self._pending += text.encode()
+        self._pending += text.encode("utf-8", "backslashreplace")
         self.flush()
 
     def flush(self) -> None:
