@@ -146,8 +146,13 @@ def classifier_of(
             "judged_on": len(hits),
         }
 
-    state = cached(f"classifier-{key}", make, keys=("network", "accuracy", "judged_on"))
     network = ClassifierNetwork(shape, classes)
+    state = cached(
+        f"classifier-{key}",
+        make,
+        keys=("network", "accuracy", "judged_on"),
+        check=lambda stored: network.load_state_dict(stored["network"]),
+    )
     network.load_state_dict(state["network"])
     return Classifier(
         network.to(device), accuracy=state["accuracy"], judged_on=state["judged_on"], key=key
