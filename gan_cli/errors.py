@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,39 @@ class Problem:
         return f"{setting}: {self.advice}" if setting else self.advice
 
 
+#: Characters of one line that change what stands beside them: they turn the direction of writing.
+TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Unicode's categories of what is no text: controls, halves of characters, ends of lines.
+NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    r"""Text that a terminal shows as it is: `\x1b` for ESC, `\udcff` for a byte that is no UTF-8.
+
+    Names of files, classes and runs may come from anybody, and hold what moves the cursor, sets the
+    window's title or turns the direction of writing.
+
+    Args:
+        text: to print.
+        keep: characters that stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("ascii", "backslashreplace").decode()
+        if not character.isascii() and is_no_text(character)
+        else f"\\x{ord(character):02x}"
+        if character not in keep and is_no_text(character)
+        else character
+        for character in text
+    )
+
+
+def is_no_text(character: str) -> bool:
+    """Whether a character controls a terminal rather than being shown by it."""
+    return character in TURNING or unicodedata.category(character) in NO_TEXT
+
+
 def as_typed(value: object) -> str:
     """A value as a person types it on the command line, without quotes."""
     if value is None:
@@ -55,7 +89,7 @@ def as_typed(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(as_typed, value)) + "]"
-    return str(value) if value != "" else "''"
+    return printable(str(value), keep="") if value != "" else "''"
 
 
 class SettingsError(ValueError):

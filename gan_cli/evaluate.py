@@ -17,11 +17,17 @@ from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import write_png
-from gan_cli.runs.directory import is_run, lock
+from gan_cli.runs.directory import is_run, lock, require_contained
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
 from gan_cli.runs.records import line_at, merge_line
 from gan_cli.settings.build import load_data
+from gan_cli.settings.trust import (
+    load_without_download,
+    path_notes,
+    require_known_places,
+    without_download,
+)
 from gan_cli.settings.values import metrics_problems
 from gan_cli.system.device import device_problems, resolve_device
 from gan_cli.system.files import replacing
@@ -48,7 +54,10 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         raise UserError(problems)
     terminal = Terminal()
     model = open_run(config, terminal)
-    file = place_for(config["out"], folder_of(model))
+    folder = folder_of(model)
+    if not config["out"] and is_run(folder):
+        require_contained(folder)
+    file = place_for(config["out"], folder)
     reference = reference_of(config, model, terminal)
     subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
     names = choose(config["metrics"], subject, key="metrics", training=False)
@@ -86,8 +95,16 @@ def reference_of(config: dict[str, Any], model: TrainedModel, terminal: Terminal
     """
     places = places_of_data(config, model)
     trained_on = {**model.config, "data": {**model.config["data"], **places}}
-    progress = LoadingBar()
-    loaded = load_data(trained_on, progress=progress)
+    progress, named = LoadingBar(), {f"data.{key}" for key in places}
+    if config["trust_checkpoint"]:
+        loaded = load_data(trained_on, progress=progress)
+    else:
+        require_known_places(trained_on)
+        for note in path_notes(trained_on, named):
+            terminal.say(f"note: {note}")
+        load = load_data if "data.root" in named else load_without_download
+        loaded = load(trained_on, progress=progress)
+        trained_on = trained_on if "data.root" in named else without_download(trained_on)
     dataset = at_hand(loaded, config["n"], progress)
     if dataset is not loaded:
         for note in dataset.notes:
@@ -180,7 +197,8 @@ def keep(
             before = {}
         with replacing(file) as temporary:
             text = json.dumps({**before, **record}, indent=1, ensure_ascii=False) + "\n"
-            temporary.write_text(text, encoding="utf-8")
+            # A path that is no UTF-8 is written as JSON writes it anyway: \\udcff.
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         written = [file]
         for name, picture in results.pictures.items():
             path = beside(file) / f"{name}_step_{record['step']:08d}.png"

@@ -11,7 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_cli.errors import Problem, SettingsError, UserError, choice_problems, did_you_mean
+from gan_cli.errors import (
+    Problem,
+    SettingsError,
+    UserError,
+    choice_problems,
+    did_you_mean,
+    printable,
+)
 from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
@@ -170,7 +177,7 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
     """See `gan_cli.load`."""
     path, state, messages = read_checkpoint(Path(run), key="run")
     for message in messages:
-        warnings.warn(message, CheckpointWarning, stacklevel=3)
+        warnings.warn(printable(message), CheckpointWarning, stacklevel=3)
     directory = path
     if path.is_file():
         folder = path.resolve().parent

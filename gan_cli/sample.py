@@ -15,7 +15,9 @@ from gan_cli.errors import Problem, SettingsError, UserError, choice_problems
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.noise import Uniform, interpolate
 from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
+from gan_cli.runs.directory import is_run, require_contained
 from gan_cli.settings.build import load_data
+from gan_cli.settings.trust import load_without_download, require_known_places
 from gan_cli.spec import DataSpec
 from gan_cli.system.device import device_problems
 from gan_cli.system.terminal import Terminal
@@ -79,7 +81,12 @@ def grid(request: Request) -> Picture:
     samples, _, columns = request.in_rows()
     real = samples
     if not request.spec.is_image:  # plotted over real points, drawn again from the run's seed
-        dataset = load_data(request.model.config)
+        config = request.model.config
+        if request.config["trust_checkpoint"]:
+            dataset = load_data(config)
+        else:
+            require_known_places(config)
+            dataset = load_without_download(config)
         assert isinstance(dataset, Dataset)
         real = dataset.first(len(samples))
     return draw(samples, request.spec, real=real, columns=columns)
@@ -180,6 +187,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         raise UserError(Problem("mode", mode, "the run's data are points. Use mode=grid."))
     default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{config['seed']}"
     out = Path(config["out"]) if config["out"] else default
+    if not config["out"] and is_run(model.directory):
+        require_contained(model.directory)
     make = MODES[mode]
     try:
         if make is None:

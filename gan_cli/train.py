@@ -25,6 +25,7 @@ from gan_cli.runs.resume import Config, Start, find_start
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
 from gan_cli.settings.targets import foreign_targets
+from gan_cli.settings.trust import load_without_download, without_download
 from gan_cli.system import environment
 from gan_cli.system.device import resolve_device
 from gan_cli.system.precision import autocast, set_up_torch
@@ -117,7 +118,8 @@ def checked_start(
     notes = check(
         start.config, trusted=trusted, from_command_line=from_command_line, world=ranks.world
     )
-    return replace(start, messages=(*start.messages, *notes))
+    may_download = trusted or "data.root" in from_command_line
+    return replace(start, messages=(*start.messages, *notes), may_download=may_download)
 
 
 def train_from(start: Start, ranks: Ranks, stack: ExitStack) -> int:
@@ -134,14 +136,15 @@ def train_from(start: Start, ranks: Ranks, stack: ExitStack) -> int:
         precision=config["precision"],
         deterministic=config["deterministic"],
     )
-    dataset = load_in_turn(config, ranks)
+    dataset = load_in_turn(start, ranks)
     messages = [*start.messages, *dataset.notes]
     state = build_state(config, dataset, device, ranks=ranks)
     try_networks(config, state)
     messages += restore(start, state)
     if not ranks.is_first:
         return 0 if config["dry_run"] else train_silently(config, state, dataset)
-    evaluation = evaluation_of(config, state.game, dataset, LoadingBar())
+    reading = config if start.may_download else without_download(config)
+    evaluation = evaluation_of(reading, state.game, dataset, LoadingBar())
     if evaluation is not None and isinstance(dataset, ShardDataset):
         messages += evaluation.reference.dataset.notes
     start = replace(start, messages=tuple(messages))
@@ -151,12 +154,13 @@ def train_from(start: Start, ranks: Ranks, stack: ExitStack) -> int:
     return train_in_directory(start, state, dataset, evaluation=evaluation, stack=stack)
 
 
-def load_in_turn(config: Config, ranks: Ranks) -> AnyDataset:
+def load_in_turn(start: Start, ranks: Ranks) -> AnyDataset:
     """Load the data: rank 0 first, which may have to fetch or decode them for all."""
     loaded: list[AnyDataset] = []
 
     def load() -> None:
-        loaded.append(load_data(config, progress=LoadingBar()))
+        read = load_data if start.may_download else load_without_download
+        loaded.append(read(start.config, progress=LoadingBar()))
 
     ranks.from_first(load)
     if not loaded:

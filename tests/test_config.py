@@ -80,6 +80,7 @@ def test_yaml_and_schema_cannot_drift_apart(name: str) -> None:
 def test_what_may_be_resumed_exists() -> None:
     known = set(flatten(composed("data=image_folder")))
     known |= set(flatten(composed("model=cyclegan", "data=unpaired_folders")))
+    known |= set(flatten(composed("data=webdataset")))
     assert known >= RESUMABLE
 
 

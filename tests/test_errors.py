@@ -1,5 +1,7 @@
 """Problems are data until they are printed."""
 
+import os
+
 import pytest
 
 from gan_cli.errors import (
@@ -8,6 +10,7 @@ from gan_cli.errors import (
     UserError,
     choice_problems,
     did_you_mean,
+    printable,
     problems_in,
     require,
 )
@@ -19,6 +22,24 @@ from gan_cli.errors import (
 )
 def test_values_are_printed_as_typed(value: object, text: str) -> None:
     assert str(Problem("k", value, "no")) == f"k={text}: no"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Grüße, 猫 🐈\u200d⬛\tand\nlines", "plain, Grüße, 猫 🐈\u200d⬛\tand\nlines"),
+        ("\x1b]0;title\x07\x1b[2Jx", r"\x1b]0;title\x07\x1b[2Jx"),
+        ("\x9b31m\r\x7f\0", r"\x9b31m\x0d\x7f\x00"),
+        ("a\u202egnp.exe\u2066\u2028", r"a\u202egnp.exe\u2066\u2028"),
+        (os.fsdecode(b"caf\xe9"), r"caf\udce9"),
+    ],
+)
+def test_what_would_control_the_terminal_is_shown_as_text(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_value_stays_on_its_line() -> None:
+    assert str(Problem("run", "a\nwarning: b", "no")) == r"run=a\x0awarning: b: no"
 
 
 def test_keys_are_completed_once() -> None:

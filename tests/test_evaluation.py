@@ -17,10 +17,11 @@ import gan_cli
 from gan_cli.cli import commands
 from gan_cli.data.base import Dataset, PairDataset
 from gan_cli.data.digits import Digits
+from gan_cli.data.files.cache import cache_folder, temporary_cache
 from gan_cli.data.pairs import DigitDomains
 from gan_cli.errors import UserError
 from gan_cli.evaluation import encoders, label_measures, measures, suited
-from gan_cli.evaluation.cache import cached
+from gan_cli.evaluation.cache import cached, checksum
 from gan_cli.evaluation.encoders import Inception, classifier_of
 from gan_cli.evaluation.features import (
     frechet_distance,
@@ -229,6 +230,76 @@ def test_the_cache_may_be_damaged_or_missing(
     (tmp_path / "a file").touch()
     monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path / "a file"))
     assert accuracy() == first
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "missing", "another shape", "no dict", "emptied"])
+def test_a_damaged_cache_is_named_and_made_again(
+    damage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train, test = digits()
+    monkeypatch.setattr(encoders, "STEPS", 5)
+    monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path))
+
+    def features() -> torch.Tensor:
+        classifier = classifier_of(train, test, device=CPU, progress=lambda *_: None)
+        return classifier(train.spec.to_unit(test.first(20)))
+
+    first = features()
+    (file,) = (tmp_path / "metrics").glob("classifier-*.pt")
+    stored = torch.load(file, weights_only=True)
+    weights = stored["network"]
+    last = list(weights)[-2]
+    if damage == "zeroed":
+        stored["network"] = {key: torch.zeros_like(value) for key, value in weights.items()}
+    elif damage == "missing":
+        del weights[last]
+    elif damage == "another shape":
+        weights[last] = torch.zeros(3, 3)
+        del stored["sha256"]
+        stored["sha256"] = checksum(stored)  # as if it had been written like this
+    elif damage == "no dict":
+        stored = [1, 2]
+    torch.save(stored, file)
+    if damage == "emptied":
+        file.write_bytes(b"")
+    capsys.readouterr()
+    torch.testing.assert_close(features(), first, atol=0, rtol=0)
+    said = capsys.readouterr().out
+    assert f"note: {file} cannot be used (" in said
+    assert said.count("\n") == 1
+    torch.testing.assert_close(features(), first, atol=0, rtol=0)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("home", ["none", "a file"])
+def test_without_a_home_caches_are_temporary(
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("GAN_TRAIN_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home == "none":
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    else:
+        monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    temporary_cache.cache_clear()
+    folder = cache_folder()
+    assert folder == tmp_path / f"gan-train-{os.getuid()}"
+    assert cache_folder() == folder
+    assert capsys.readouterr().out.count("GAN_TRAIN_CACHE=FOLDER") == 1
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file", folder]
+    temporary_cache.cache_clear()
+    folder.chmod(0o777)  # others could put things there
+    assert cache_folder() != folder
+    temporary_cache.cache_clear()
 
 
 def test_evaluating_changes_nothing() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gan_cli import __version__
 from gan_cli.cli import explain
 from gan_cli.cli.arguments import SWEEP_FLAGS, prepare
-from gan_cli.errors import GanTrainError, Problem, UserError
+from gan_cli.errors import GanTrainError, Problem, UserError, printable
 from gan_cli.settings.schema import config_dir, register_schemas
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def print_error(
     if debug:
         traceback.print_exc()
     if not quiet:
-        print(f"{name}: {message}", file=sys.stderr)  # noqa: T201
+        print(printable(f"{name}: {message}"), file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -31,6 +31,8 @@ class DataSource(ABC):
 
     #: The data lie in an order that a held-out part must not follow (class by class, say).
     ordered = False
+    #: The key that names the addresses.
+    address_key = "data.shards"
     #: The data come one after the other, and nobody can ask for one by its number.
     streams = False
 
@@ -66,6 +68,14 @@ class DataSource(ABC):
         """
         del world
         return None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where data are fetched from that are not on this machine, other than well-known sets.
+
+        A config from a checkpoint needs the user's word for them (`settings/trust.py`).
+        """
+        return ()
 
     def load_test(self, *, seed: int, progress: Progress) -> AnyDataset | None:
         """The published test split, or whatever else training never sees; None: there is none.

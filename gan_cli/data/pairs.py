@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -70,6 +71,7 @@ class UnpairedFolders(DataSource):
             channels_rule("channels_a", channels_a),
             channels_rule("channels_b", channels_b),
             self.preprocessing.size_rule(),
+            public_name_rule(public_name),
             (
                 not download or public_name is not None,
                 "download",
@@ -206,6 +208,12 @@ class UnpairedFolders(DataSource):
         except UserError:  # training photos do for previews as well
             return None
         return a, b
+
+
+def public_name_rule(name: str | None) -> Rule:
+    """What a published pair may be called, for `gan_cli.errors.require`."""
+    is_name = name is None or re.fullmatch(r"[\w-]+", name) is not None
+    return is_name, "public_name", name, "is no name of a published pair, like horse2zebra"
 
 
 def folder_rules(root: str, *, a: str | None, b: str | None) -> tuple[Rule, ...]:

@@ -112,6 +112,14 @@ class WebDataset(DataSource):
             f"own. Use at most data.workers={shards // world}, or null",
         )
 
+    @property
+    @override
+    def addresses(self) -> tuple[str, ...]:
+        """Shards that are no files of this machine."""
+        return tuple(
+            name for name in self.names if has_scheme(name) and not name.startswith("file:")
+        )
+
     def shards(self) -> Shards:
         """The shards, and how they are read."""
         return Shards(

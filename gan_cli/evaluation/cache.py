@@ -6,22 +6,32 @@ import contextlib
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
 import torch
+from torch import Tensor
 
 from gan_cli.data.base import Dataset
 from gan_cli.data.files.cache import cache_folder
 from gan_cli.system.files import replacing
+from gan_cli.system.terminal import Terminal
 
+#: The key of a stored result's checksum.
+CHECKSUM = "sha256"
+
+#: What reading a file, and looking at its content, raise where it is damaged.
 UNREADABLE = (
     OSError,
     EOFError,
     RuntimeError,
     ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
@@ -49,35 +59,81 @@ def describe(part: object) -> object:
 
 
 def cached(
-    name: str, make: Callable[[], dict[str, Any]], *, keys: Collection[str]
+    name: str,
+    make: Callable[[], dict[str, Any]],
+    *,
+    keys: Collection[str],
+    check: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> dict[str, Any]:
     """What `make` gave when it was first asked, on this machine, for `name`.
 
-    Two processes make one thing once; a file that cannot be read is made again, and what cannot be
-    written is made each time.
+    Two processes make one thing once; a file that is damaged is named and made again, and what
+    cannot be written is made each time.
+
+    Args:
+        name: of the result.
+        make: makes it: plain values and tensors by name.
+        keys: names that it must have.
+        check: raises an error (one of UNREADABLE) if a stored result cannot be used.
     """
     file = cache_folder() / "metrics" / f"{name}.pt"
-    if (stored := read(file, keys)) is not None:
+    if (stored := read(file, keys, check)) is not None:
         return stored
     made: dict[str, Any] | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(file.with_suffix(".lock")):
-            if (stored := read(file, keys)) is not None:  # another process was faster
+            if (stored := read(file, keys, check)) is not None:  # another process was faster
                 return stored
             made = make()
             # torch says "disk full" as a RuntimeError.
             with contextlib.suppress(OSError, RuntimeError), replacing(file) as temporary:
-                torch.save(made, temporary)
+                torch.save({CHECKSUM: checksum(made), **made}, temporary)
             return made
     except OSError:
         return make() if made is None else made
 
 
-def read(file: Path, keys: Collection[str]) -> dict[str, Any] | None:
-    """A stored result with all its keys; None if there is none that can be used."""
+def read(
+    file: Path, keys: Collection[str], check: Callable[[dict[str, Any]], object]
+) -> dict[str, Any] | None:
+    """A stored result; None if there is none, or if it is not as it was written, which is said."""
     try:
         stored = torch.load(file, map_location="cpu", weights_only=True)
-    except UNREADABLE:
+        if not isinstance(stored, dict) or stored.pop(CHECKSUM, None) != checksum(stored):
+            raise ValueError("its checksum is wrong")
+        if missing := set(keys) - stored.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        check(stored)
+    except FileNotFoundError:
         return None
-    return stored if isinstance(stored, dict) and set(keys) <= stored.keys() else None
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        Terminal().say(f"note: {file} cannot be used ({reason}), and is made again.")
+        with contextlib.suppress(OSError):
+            file.unlink()
+        return None
+    return stored
+
+
+def checksum(content: object) -> str:
+    """The SHA-256 of nested dicts, lists, tensors and plain values."""
+    digest = hashlib.sha256()
+
+    def add(value: object) -> None:
+        if isinstance(value, Tensor):
+            plain = value.detach().cpu().contiguous()
+            digest.update(f"{plain.dtype} {tuple(plain.shape)}\0".encode())
+            digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
+        elif isinstance(value, Mapping):
+            for key in sorted(value, key=str):
+                add(key)
+                add(value[key])
+        elif isinstance(value, list | tuple):
+            for item in value:
+                add(item)
+        else:
+            digest.update(f"{value!r}\0".encode("utf-8", "backslashreplace"))
+
+    add(content)
+    return digest.hexdigest()

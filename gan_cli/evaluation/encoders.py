@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -145,8 +146,13 @@ def classifier_of(
             "judged_on": len(hits),
         }
 
-    state = cached(f"classifier-{key}", make, keys=("network", "accuracy", "judged_on"))
     network = ClassifierNetwork(shape, classes)
+    state = cached(
+        f"classifier-{key}",
+        make,
+        keys=("network", "accuracy", "judged_on"),
+        check=lambda stored: network.load_state_dict(stored["network"]),
+    )
     network.load_state_dict(state["network"])
     return Classifier(
         network.to(device), accuracy=state["accuracy"], judged_on=state["judged_on"], key=key
@@ -190,12 +196,11 @@ class Inception:
             raise UserError(problem)
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        path = None if weights == DOWNLOAD else weights
         try:
             self.network = FeatureExtractorInceptionV3(
                 "inception-v3-compat",
                 [str(INCEPTION_FEATURES)],
-                feature_extractor_weights_path=path,
+                feature_extractor_weights_path=safe_weights(weights),
             ).to(device)
         except Exception as error:  # of the network, the file or its content
             reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -214,6 +219,33 @@ class Inception:
             return features
 
         return in_chunks(encode, x, device=self.device)
+
+
+def safe_weights(weights: str) -> io.BytesIO:
+    """A file's weights, or those of torch-fidelity's release, written anew without anything else.
+
+    torch-fidelity unpickles what it is given, which runs the code in it. Here nothing but tensors
+    is read, and what torch-fidelity gets is ours.
+
+    Raises:
+        Exception: they cannot be fetched, or hold something else.
+    """
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    if weights == DOWNLOAD:
+        state = torch.hub.load_state_dict_from_url(
+            URL_INCEPTION_V3, map_location="cpu", weights_only=True
+        )
+    else:
+        file = Path(weights).expanduser()
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    is_plain = isinstance(state, dict) and all(isinstance(x, Tensor) for x in state.values())
+    if not is_plain:
+        raise ValueError("not a dict of tensors")
+    rewritten = io.BytesIO()
+    torch.save({str(name): value for name, value in state.items()}, rewritten)
+    rewritten.seek(0)
+    return rewritten
 
 
 def inception_problem(weights: str) -> Problem | None:

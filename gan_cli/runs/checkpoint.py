@@ -34,7 +34,7 @@ from torch import Tensor
 
 from gan_cli.errors import UserError
 from gan_cli.runs.index import write_index
-from gan_cli.system.files import replacing, sync_folder
+from gan_cli.system.files import leads_out, replacing, sync_folder
 
 FORMAT = 2
 FORMATS = (1, 2)  # those that can be read
@@ -91,6 +91,8 @@ def save(
     write(path, state)
     # From here on the new one is safe, and what fails is not its failure.
     with contextlib.suppress(OSError, UserError):
+        if leads_out(folder, folder.parent):  # by a link that was put there meanwhile
+            return path
         older = [old for old in list_checkpoints(folder) if step_of(old) < state["step"]]
         for old in older[keep_last - 1 :]:
             if not (keep_every and step_of(old) % keep_every == 0):

@@ -14,11 +14,12 @@ import yaml
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.system.files import replacing
+from gan_cli.system.files import replacing, strange_entries
 from gan_cli.system.shell import command
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
+MOST_NAMED = 5  # links in a message
 
 
 def claim(
@@ -164,13 +165,29 @@ def require_writable(folder: Path) -> None:
         pass
 
 
+def require_contained(directory: Path) -> None:
+    """Check that writing into a run writes nowhere else: somebody else may have made it.
+
+    Raises:
+        UserError: links in it lead out of it.
+    """
+    if strange := strange_entries(directory):
+        more = f", and {len(strange) - MOST_NAMED} more" if len(strange) > MOST_NAMED else ""
+        raise UserError(
+            f"{directory}: {', '.join(strange[:MOST_NAMED])}{more} would be written to, and "
+            "is not part of this run, so nothing is written. Remove it, or put a copy of "
+            "what it leads to in its place."
+        )
+
+
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
     """Keep the run to this process; the lock of a dead process does not count.
 
     Raises:
-        UserError: another process trains in it now.
+        UserError: another process trains in it now, or links in it lead elsewhere.
     """
+    require_contained(directory)
     held = filelock.FileLock(directory / LOCK)
     try:
         held.acquire(timeout=0)

@@ -17,6 +17,7 @@ from typing import Any
 from rich.table import Table
 from typing_extensions import override
 
+from gan_cli.errors import printable
 from gan_cli.pictures import Picture, write_png
 from gan_cli.runs.events import open_events
 from gan_cli.runs.records import METRICS, trim_lines
@@ -87,7 +88,8 @@ class RunLog:
     def note(self, text: str) -> None:
         """Write lines to train.log alone."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        lines = "".join(f"{stamp}  {line}\n" for line in text.splitlines() if line.strip())
+        said = printable(text).split("\n")
+        lines = "".join(f"{stamp}  {line}\n" for line in said if line.strip())
         self._write(LOG, self._log_file, lines)
 
     def advance(self, step: int) -> None:
@@ -215,7 +217,8 @@ class RunLog:
     def _report(self, name: str, error: Exception) -> None:
         if name not in self._failed:
             self._failed.add(name)
-            print(f"warning: {name} cannot be written: {error}", file=sys.stderr)  # noqa: T201
+            text = printable(f"warning: {name} cannot be written: {error}")
+            print(text, file=sys.stderr)  # noqa: T201
 
 
 class NoLog(RunLog):

@@ -17,7 +17,7 @@ from gan_cli.runs.records import read_lines
 from gan_cli.runs.restart import mark_of
 from gan_cli.runs.resume import Config, Enter, Start
 from gan_cli.runs.saver import NoSaver, Saver
-from gan_cli.runs.summary import tensorboard_settings, trust_flags
+from gan_cli.runs.summary import resume_flags, tensorboard_settings
 from gan_cli.system.files import remove_leftovers
 from gan_cli.system.ranks import Ranks
 from gan_cli.training.health import Health
@@ -39,7 +39,7 @@ def open_directory(start: Start, ranks: Ranks, enter: Enter) -> tuple[Path, Conf
     if directory is None:
         label = f"{config['model']['name']}-{config['data']['name']}"
         output_dir = Path(config["output_dir"])
-        flags = trust_flags(config)
+        flags = resume_flags(config)
         directory = claim(output_dir, name=config["name"], label=label, flags=flags)
         config = {**config, "name": str(directory.relative_to(output_dir))}
         enter(lock(directory))

@@ -38,6 +38,8 @@ BEFORE = {
 }
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
+#: Keys that a resumed run may change, but that it does not take from a checkpoint unasked.
+FETCHED = frozenset({"inception", "data.shards"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class Start:
         state: the checkpoint to continue from; None: step 0.
         from_user: the config's targets come from the user rather than from a file.
         messages: what to tell the user.
+        may_download: data that are not there may be fetched into the folder that the config names.
     """
 
     config: Config
@@ -57,6 +60,7 @@ class Start:
     state: Mapping[str, Any] | None = None
     from_user: bool = True
     messages: tuple[str, ...] = ()
+    may_download: bool = True
 
     @property
     def is_finished(self) -> bool:
@@ -98,6 +102,8 @@ def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -
         )
     start = _from_file(path) if new_run else from_directory(path, enter)
     start = with_overrides(start, config, [key for key in from_command_line if key in allowed])
+    if new_run and "output_dir" not in from_command_line and not config["trust_checkpoint"]:
+        start = _beside_others(start, config["output_dir"])
     if new_run and start.state and start.is_finished:
         longer = command("gan-train", resume=path, steps=2 * start.state["step"])
         raise UserError(
@@ -109,6 +115,27 @@ def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -
             )
         )
     return start
+
+
+def _beside_others(start: Start, output_dir: str) -> Start:
+    """A new run's start whose folder is the user's, wherever a stranger's checkpoint points."""
+    stored = start.config["output_dir"]
+    if stored == output_dir:
+        return start
+    note = (
+        f"the new run goes to output_dir={output_dir}, not to the checkpoint's ({stored}): "
+        "output_dir=FOLDER chooses another."
+    )
+    config = {**start.config, "output_dir": output_dir}
+    return replace(start, config=config, messages=(*start.messages, note))
+
+
+def place_of(config: Config, directory: Path) -> Config:
+    """Where a run lies by its own config, or in truth if that leads elsewhere."""
+    stored = Path(config["output_dir"]) / str(config["name"])
+    if stored.resolve() == directory.resolve():
+        return {}
+    return {"output_dir": str(directory.absolute().parent)}
 
 
 def _start_auto(config: Config, from_command_line: Sequence[str], enter: Enter) -> Start:
@@ -123,7 +150,7 @@ def _start_auto(config: Config, from_command_line: Sequence[str], enter: Enter) 
         enter(lock(directory))
         return Start(config=config, directory=directory)
     start = from_directory(find_run(directory, key="name"), enter)
-    different = _differences(start.config, config)
+    different = _differences(start.config, config, but=FETCHED - set(from_command_line))
     if different:
         listed = "\n  ".join(different)
         advice = f"{directory} was trained with another config:\n  {listed}"
@@ -148,6 +175,7 @@ def from_directory(directory: Path, enter: Enter) -> Start:
         config = typed(read_config(directory), directory / CONFIG)
     else:
         config = typed(newest.state["config"], directory / checkpoint.FOLDER)
+    config |= place_of(config, directory)
     newest.set_aside()
     return Start(
         config=config,
@@ -232,10 +260,10 @@ def with_overrides(start: Start, composed: Config, keys: Sequence[str]) -> Start
     return replace(start, config=config)
 
 
-def _differences(before: Config, now: Config) -> list[str]:
-    """Settings that differ and that a resumed run may not change."""
+def _differences(before: Config, now: Config, *, but: frozenset[str] = frozenset()) -> list[str]:
+    """Settings that differ and that a resumed run may not change, nor those of `but`."""
     old, new = flatten(before), flatten(now)
-    ignored = (RESUMABLE | STARTING | PLACE) - {"init_from"}
+    ignored = (RESUMABLE | STARTING | PLACE) - {"init_from"} - but
     return [
         f"{key}: was {old.get(key, 'not there')}, now {new.get(key, 'not there')}"
         for key in sorted(old.keys() | new.keys())

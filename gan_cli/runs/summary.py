@@ -12,6 +12,7 @@ from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start, flatten
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.targets import foreign_targets
+from gan_cli.settings.trust import needs_trust
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.shell import arguments, command, program
@@ -26,6 +27,11 @@ NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "da
 def trust_flags(config: Config) -> dict[str, object]:
     """What printed commands must add to load classes from outside gan_cli and torch."""
     return {"trust_checkpoint": True} if foreign_targets(config) else {}
+
+
+def resume_flags(config: Config) -> dict[str, object]:
+    """What printed commands that read the run's data must add."""
+    return {"trust_checkpoint": True} if needs_trust(config) else trust_flags(config)
 
 
 def introduction(
@@ -86,16 +92,16 @@ def ending(
         "time": f"stopped after max_minutes={config['max_minutes']}",
         "signal": f"stopped by {signal}",
     }[reason]
-    directory, flags = log.directory, trust_flags(config)
+    directory, flags, more = log.directory, trust_flags(config), resume_flags(config)
     longer = {"steps": 2 * state.step} if reason == "done" else {}
     seconds = timedelta(seconds=round(state.elapsed()))
     lines = [
         f"{how}: {state.step} of {config['steps']} steps in {seconds}, all saved.",
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
-        f"  go on     {resuming(state, resume=directory, **longer, **flags)}",
+        f"  go on     {resuming(state, resume=directory, **longer, **more)}",
         *use_command(state, directory, flags),
-        f"  measure   {command('gan-evaluate', run=directory, **flags)}",
+        f"  measure   {command('gan-evaluate', run=directory, **more)}",
     ]
     return "\n".join(lines)
 
@@ -144,7 +150,7 @@ def nothing_left(start: Start) -> str:
     assert start.state is not None
     step = start.state["step"]
     longer = command(
-        "gan-train", resume=start.directory, steps=2 * step, **trust_flags(start.config)
+        "gan-train", resume=start.directory, steps=2 * step, **resume_flags(start.config)
     )
     return (
         f"{start.directory}: finished, {step} of steps={start.config['steps']} are done.\n"

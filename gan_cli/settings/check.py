@@ -13,6 +13,7 @@ from gan_cli.settings.notes import all_notes
 from gan_cli.settings.schema import DIRECTIONS
 from gan_cli.settings.targets import Node, node_at, places
 from gan_cli.settings.trial import Parts, make_parts, optimizer_problems
+from gan_cli.settings.trust import path_notes, place_problems
 from gan_cli.settings.values import (
     group_value_problems,
     is_integer,
@@ -55,13 +56,16 @@ def check(
     problems += parts.problems + spec_problems(config, parts) + combination_problems(config, parts)
     if "data" in parts.objects:
         problems += data_problems(config, parts.objects["data"], world)
+        if not trusted:
+            problems += place_problems(config, parts.objects["data"], from_command_line)
     if "optimizer" in parts.classes:
         on_cpu = device is not None and device.type == "cpu"
         problems += optimizer_problems(config, on_cpu=on_cpu)
     if problems:
         raise UserError(problems)
     assert device is not None
-    return all_notes(config, parts, device, from_command_line)
+    places_said = [] if trusted else path_notes(config, from_command_line)
+    return [*places_said, *all_notes(config, parts, device, from_command_line)]
 
 
 def node_problems(config: Node) -> list[Problem]:

@@ -32,8 +32,10 @@ RESUMABLE = frozenset(
         "data.root",
         "data.a",
         "data.b",
+        "data.shards",
         "data.workers",
         "trust_checkpoint",
+        "inception",
         "debug",
     }
 )

@@ -31,7 +31,7 @@ def resolve_device(name: str, *, local: int | None = None) -> torch.device:
         if not torch.backends.mps.is_available():
             raise rejected(name, "this machine or this PyTorch has no MPS. Use device=cpu")
         return torch.device("mps")
-    match = re.fullmatch(r"cuda(?::(\d+))?", name)
+    match = re.fullmatch(r"cuda(?::([0-9]{1,6}))?", name)
     if match is None:
         raise rejected(name, "use auto, cpu, cuda, cuda:N or mps")
     if not torch.cuda.is_available():

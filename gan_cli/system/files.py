@@ -29,6 +29,33 @@ def find_files(root: Path) -> list[Path]:
     return files
 
 
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path, with all links in it followed, lies outside a folder; it need not exist."""
+    try:
+        return not path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return True
+
+
+def strange_entries(root: Path) -> list[str]:
+    """What below a folder is a link out of it, or no file at all (a pipe, a device).
+
+    Returns:
+        The paths below the folder, and where the links lead. The folder itself may be a link.
+    """
+    strange = []
+    for folder, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            path = Path(folder) / name
+            inner = path.relative_to(root)
+            if path.is_symlink():
+                if leads_out(path, root):
+                    strange.append(f"{inner} -> {path.readlink()}")
+            elif path.exists() and not (path.is_file() or path.is_dir()):
+                strange.append(f"{inner} (a pipe or device)")
+    return sorted(strange)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, which replaces it when the block ends without error.
@@ -69,7 +96,7 @@ class Appender:
         Raises:
             OSError: it could not be written; the file ends where it did.
         """
-        self._pending += text.encode()
+        self._pending += text.encode("utf-8", "backslashreplace")
         self.flush()
 
     def flush(self) -> None:

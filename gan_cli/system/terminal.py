@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+from typing_extensions import override
+
+from gan_cli.errors import printable
 
 
 class Terminal(Console):
@@ -20,8 +24,17 @@ class Terminal(Console):
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
+    @override
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Cells of tables and titles, which may hold names from anywhere."""
+        return super().render_str(printable(text), **how)
+
     def say(self, text: str) -> None:
-        """Print lines unchanged, without markup or wrapping, so that commands can be pasted."""
+        """Print lines without markup or wrapping, so that commands can be pasted.
+
+        Only what would control the terminal is changed, see `printable`.
+        """
+        text = printable(text)
         try:
             self.print(Text(text), soft_wrap=True)
         except UnicodeEncodeError:

@@ -8,10 +8,12 @@ counts.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ from gan_cli.data.files.listing import (
     list_files,
     tree_found,
 )
+from gan_cli.system.terminal import Terminal
 
 #: Also what scripts import from `gan_cli.data.image_files`, this module's name in version 0.1.0.
 __all__ = [
@@ -71,8 +74,37 @@ class Decoded:
 
 
 def cache_folder() -> Path:
-    """Where caches lie: $GAN_TRAIN_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("GAN_TRAIN_CACHE") or platformdirs.user_cache_path("gan-train"))
+    """Where caches lie: $GAN_TRAIN_CACHE, or the user's cache folder.
+
+    A user without a home (in a container, say) gets a temporary folder.
+    """
+    if named := os.environ.get("GAN_TRAIN_CACHE"):
+        return Path(named)
+    try:
+        folder = Path(platformdirs.user_cache_path("gan-train"))
+        if folder.is_absolute():  # else it begins with a ~ that stands for nothing
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+        reason = "there is no home directory"
+    except (OSError, RuntimeError) as error:
+        reason = str(error)
+    return temporary_cache(reason)
+
+
+@functools.cache
+def temporary_cache(reason: str) -> Path:
+    """A folder for caches that only this user can write, said once."""
+    folder = Path(tempfile.gettempdir()) / f"gan-train-{getattr(os, 'getuid', int)()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        is_ours = status.st_uid == getattr(os, "getuid", int)() and not status.st_mode & 0o077
+    except OSError:
+        is_ours = False
+    if not is_ours or folder.is_symlink():
+        folder = Path(tempfile.mkdtemp(prefix="gan-train-"))
+    Terminal().say(f"note: caches lie in {folder} ({reason}). GAN_TRAIN_CACHE=FOLDER moves them.")
+    return folder
 
 
 def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) -> Decoded:
