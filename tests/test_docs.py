@@ -86,7 +86,7 @@ def shortened(words: list[str]) -> list[str]:
     if "model=cyclegan" in arguments:  # 64 pixels at full width cost seconds a step
         arguments.append("model.width=4")
     if "-m" in arguments:  # so few steps log their objective all the same
-        arguments.append("log_every=1")
+        arguments += ["log_every=1", "eval_every=2"]
     return arguments
 
 
