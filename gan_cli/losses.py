@@ -202,6 +202,11 @@ class Wasserstein(TermwiseLoss):
         return fake.mean()
 
     @override
+    def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:
+        """E[D(wrong)] - E[D(x)]: only differences count, so D gains nothing by a mere shift."""
+        return self.d(real, wrong)
+
+    @override
     def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """-E[D(G(z))]."""
         return -fake.mean()

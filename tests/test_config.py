@@ -167,6 +167,9 @@ def test_unknown_and_missing_arguments() -> None:
         (["deterministic=true", "device=cpu"], "no effect on the CPU"),
         (["optimizer.lr_d=1", "optimizer.lr_g=2", "optimizer.lr=3"], "optimizer.lr has no effect"),
         (["schedule=exponential_decay", "schedule.final_momentum=0.7"], "no momentum"),
+        (["objective=divergence/jsd_bound"], "a weak D flatters it"),
+        (["objective=value"], "a weak D flatters it"),
+        (["objective=score/real"], "a weak D flatters it"),
     ],
 )
 def test_settings_without_effect_are_said(override: list[str], note: str) -> None:
@@ -174,6 +177,8 @@ def test_settings_without_effect_are_said(override: list[str], note: str) -> Non
     notes = check(composed(*override), trusted=True, from_command_line=from_command_line)
     assert any(note in text for text in notes)
     assert check(composed(), trusted=True) == []
+    for measured in ("divergence/jsd", "value/refit_gap", "eval/frechet_classifier"):
+        assert check(composed(f"objective={measured}"), trusted=True) == []
 
 
 TARGETS = [

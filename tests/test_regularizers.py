@@ -79,12 +79,31 @@ def test_rejected_data_count_as_generated() -> None:
         (NonSaturating(d_weight=0.5), -0.5 * log_sigmoid(-FAKE).mean()),
         (LeastSquares(d_weight=0.5, g_weight=1.0), 0.5 * (FAKE**2).mean()),
         (Hinge(d_weight=1.0), (1 + FAKE).clamp(min=0).mean()),
-        (Wasserstein(d_weight=1.0), FAKE.mean()),
     ):
         torch.testing.assert_close(loss.d_rejects(FAKE, REAL), expected)
+    wasserstein = Wasserstein(d_weight=0.5).d_rejects(FAKE, REAL)
+    torch.testing.assert_close(wasserstein, 0.5 * (FAKE.mean() - REAL.mean()))
     torch.testing.assert_close(
         Relativistic().d_rejects(FAKE, REAL), -log_sigmoid(REAL - FAKE).mean()
     )
+
+
+@pytest.mark.parametrize("loss", [loss for loss, _, _ in EXPECTED])
+@pytest.mark.parametrize("weight", [0.5, 1.0, 3.0])
+def test_a_shift_of_d_gains_nothing_without_bound(loss: Loss, weight: float) -> None:
+    """With the third term too: either only differences count, or a far shift only costs."""
+    wrong = FAKE.flip(0) + 0.3
+
+    def d_loss(shift: float) -> Tensor:
+        third = loss.d_rejects(wrong + shift, REAL + shift)
+        return loss.d(REAL + shift, FAKE + shift) + weight * third
+
+    if isinstance(loss, Wasserstein | Relativistic):
+        for shift in (-100.0, -1.0, 2.5, 100.0):
+            torch.testing.assert_close(d_loss(shift), d_loss(0.0))
+    else:
+        assert d_loss(100.0) > d_loss(0.0)
+        assert d_loss(-100.0) > d_loss(0.0)
 
 
 def test_smoothing_is_one_sided() -> None:

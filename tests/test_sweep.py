@@ -51,6 +51,18 @@ def test_the_table_ranks_and_names_the_best(cli: Cli) -> None:
     assert losses[0] == last["loss/g"]
 
 
+def test_an_objective_that_a_weak_d_flatters_is_said(cli: Cli) -> None:
+    result = cli(*GRID[:2], *GRID[3:], "name=s", "objective=loss/g")
+    assert result.code == 0
+    start, note = result.out.splitlines()[0], "objective=loss/g is read off D, and a weak D"
+    assert start.startswith(f"note: {note}")
+    assert result.out.partition("best: loss/g")[2].count(note) == 1  # beside the table's best
+    measured = ["objective=diversity/fake", "sample_every=6"]
+    result = cli(*GRID[:2], *GRID[3:], "name=t", *measured)
+    assert result.code == 0
+    assert "weak D" not in result.out
+
+
 def test_a_failed_job_is_in_the_table_and_stops_no_other(cli: Cli) -> None:
     result = cli("-m", "optimizer.lr=1e-3,1e30", "loss=minimax,nan", *FAST)
     assert result.code == 2  # rejected before any job: no such loss

@@ -13,6 +13,10 @@ from gan_cli.schedules import Schedule
 from gan_cli.settings.targets import Node
 from gan_cli.settings.trial import Parts
 
+#: What D says in training: better for a D that learns nothing than for a good pair of players.
+FLATTERED = ("divergence/jsd_bound", "value", "value/measured")
+FLATTERED_GROUPS = ("loss/", "prob/", "score/")
+
 
 def all_notes(
     config: Node, parts: Parts, device: torch.device, from_command_line: Collection[str]
@@ -32,6 +36,21 @@ def all_notes(
         *noise_notes(parts, from_command_line),
         *group_notes(config, from_command_line),
         *cadence_notes(config, from_command_line),
+        *objective_notes(config["objective"]),
+    ]
+
+
+def objective_notes(objective: str | None) -> list[str]:
+    """A note on an objective that says how the game stands, not how good the samples are."""
+    if objective is None:
+        return []
+    if objective not in FLATTERED and not objective.startswith(FLATTERED_GROUPS):
+        return []
+    return [
+        f"objective={objective} is read off D, and a weak D flatters it: with optimizer.lr_d=1e-7 "
+        "the worst run can look best. Use a measured one: divergence/jsd where p_data is known, "
+        "else eval/frechet_classifier for images with classes, or another key that an evaluation "
+        "logs. eval_every=N evaluates every N steps."
     ]
 
 

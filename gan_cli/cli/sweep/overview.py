@@ -24,6 +24,7 @@ from rich.table import Table
 from gan_cli.cli.sweep.plan import Plan, SweepStoppedError
 from gan_cli.cli.sweep.records import Record, final_numbers, read_records
 from gan_cli.runs.log import number
+from gan_cli.settings.notes import objective_notes
 from gan_cli.system.files import replacing
 from gan_cli.system.shell import command, program
 from gan_cli.system.terminal import Terminal
@@ -53,6 +54,8 @@ class Overview:
         self._handlers: dict[int, signal._HANDLER] = {}  # those before ours
 
     def __enter__(self) -> Overview:
+        for note in objective_notes(objective_in(self.plan.arguments)):
+            self._console.say(f"note: {note}")
         if self.plan.is_parallel:
             self._thread.start()
             for signal_number in (signal.SIGINT, signal.SIGTERM):
@@ -111,6 +114,13 @@ class Overview:
                     f"sweep {self.plan.folder.name}: {record.job} {record.state} "
                     f"({states.count('done')}{self.plan.of_jobs} done, {failed} failed)"
                 )
+
+
+def objective_in(arguments: Sequence[str]) -> str | None:
+    """The objective that a command line names last; None: it names none."""
+    pairs = (argument.lstrip("+").partition("=") for argument in arguments)
+    values = [value.strip("'\"") for key, _, value in pairs if key == "objective"]
+    return values[-1] if values else None
 
 
 def rank(folder: Path, records: Sequence[Record]) -> list[Row]:
@@ -201,5 +211,7 @@ def say_best(folder: Path, records: Sequence[Record], terminal: Terminal) -> Non
     elif best.state == "done" and best.objective in numbers:
         run = folder / best.job
         terminal.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
+        for note in objective_notes(best.objective):
+            terminal.say(f"  note      {note}")
         steps = 2 * round(numbers["step"])
         terminal.say(f"  go on     {command('gan-train', resume=run, steps=steps)}")
