@@ -20,6 +20,7 @@ from gan_cli.pictures import write_png
 from gan_cli.runs.directory import is_run, lock
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
+from gan_cli.runs.places import find_data
 from gan_cli.runs.records import line_at, merge_line
 from gan_cli.settings.build import load_data
 from gan_cli.settings.values import metrics_problems
@@ -86,6 +87,10 @@ def reference_of(config: dict[str, Any], model: TrainedModel, terminal: Terminal
     """
     places = places_of_data(config, model)
     trained_on = {**model.config, "data": {**model.config["data"], **places}}
+    given = [f"data.{key}" for key in places]
+    trained_on, notes = find_data(trained_on, model.folder, given=given)
+    for note in notes:
+        terminal.say(f"note: {note}")
     progress = LoadingBar()
     loaded = load_data(trained_on, progress=progress)
     dataset = at_hand(loaded, config["n"], progress)
@@ -144,7 +149,7 @@ def place_for(out: str | None, folder: Path) -> Path:
     Raises:
         UserError: it cannot, or it does.
     """
-    file = Path(out).expanduser() if out else folder / FILE
+    file = Path(out) if out else folder / FILE
     if file.exists() and not set(SAME) <= read(file).keys():
         advice = "exists, and is no evaluation. Give another file: out=FILE"
         raise UserError(Problem("out", file, advice))

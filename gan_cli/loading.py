@@ -18,11 +18,13 @@ from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.runs.directory import is_run, read_checkpoint
+from gan_cli.runs.places import FOLDER
 from gan_cli.runs.resume import typed
 from gan_cli.settings.build import build_game
 from gan_cli.settings.targets import vet_targets
 from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device
+from gan_cli.system.shell import expand_home
 from gan_cli.system.terminal import Terminal
 
 #: One label or several, by number or name.
@@ -44,6 +46,7 @@ class TrainedModel:
         step: finished steps.
         config: what was trained.
         directory: the run directory.
+        folder: where relative paths in the config begin; None: not known.
     """
 
     game: Game[Any]
@@ -51,6 +54,7 @@ class TrainedModel:
     step: int
     config: dict[str, Any]
     directory: Path
+    folder: str | None = None
 
     def sample(self, n: int, labels: Labels | None = None, seed: int = 0) -> Tensor:
         """Draw n samples, float32 (n, *shape) on the CPU, in the data's range (`spec`).
@@ -236,7 +240,8 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
     """See `gan_cli.load`."""
     if not isinstance(run, str | Path):
         raise TypeError(f"run={run!r}: is of type {type(run).__name__}, but must be a path")
-    path, state, messages = read_checkpoint(Path(run), key="run")
+    source = Path(str(expand_home(str(run))))
+    path, state, messages = read_checkpoint(source, key="run")
     for message in messages:
         warnings.warn(message, CheckpointWarning, stacklevel=3)
     directory = path
@@ -257,7 +262,8 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(Problem("run", run, f"does not fit its own config ({reason}).")) from error
-    return TrainedModel(game.eval(), spec, state["step"], config, directory)
+    folder = state["environment"].get(FOLDER)
+    return TrainedModel(game.eval(), spec, state["step"], config, directory, folder)
 
 
 def open_run(config: Mapping[str, Any], terminal: Terminal) -> TrainedModel:

@@ -91,10 +91,10 @@ def checked_start(
     if start.config["threads"] is None:  # the count belongs to the run: it changes results
         threads = environment.default_threads()
         start = replace(start, config={**start.config, "threads": threads})
+    start = start.with_data_found(from_command_line)
     trusted = start.from_user or start.config["trust_checkpoint"]
-    notes = check(
-        start.config, trusted=trusted, from_command_line=from_command_line, world=ranks.world
-    )
+    config = start.located or start.config
+    notes = check(config, trusted=trusted, from_command_line=from_command_line, world=ranks.world)
     return replace(start, messages=(*start.messages, *notes))
 
 
@@ -104,7 +104,7 @@ def train_from(start: Start, ranks: Ranks, stack: ExitStack) -> int:
     Raises:
         GanTrainError: anything expected that ends a run.
     """
-    config = start.config
+    config = start.located or start.config
     device = resolve_device(config["device"], local=ranks.local)
     set_up_torch(
         device,
@@ -186,6 +186,7 @@ def train_in_directory(
         threads=config["threads"],
         data=dataset.fingerprint(),
         processes=state.game.ranks.world,
+        folder=start.folder,
     )
     recorder = open_recorder(
         config, state, dataset, log=log, environment=now, evaluation=evaluation
