@@ -20,6 +20,7 @@ from gan_cli.pictures import write_png
 from gan_cli.runs.directory import is_run, lock, require_contained
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
+from gan_cli.runs.places import find_data
 from gan_cli.runs.records import line_at, merge_line
 from gan_cli.settings.build import load_data
 from gan_cli.settings.trust import (
@@ -96,15 +97,17 @@ def reference_of(config: dict[str, Any], model: TrainedModel, terminal: Terminal
     places = places_of_data(config, model)
     trained_on = {**model.config, "data": {**model.config["data"], **places}}
     progress, named = LoadingBar(), {f"data.{key}" for key in places}
+    trained_on, notes = find_data(trained_on, model.folder, given=sorted(named))
     if config["trust_checkpoint"]:
         loaded = load_data(trained_on, progress=progress)
     else:
         require_known_places(trained_on)
-        for note in path_notes(trained_on, named):
-            terminal.say(f"note: {note}")
+        notes = [*notes, *path_notes(trained_on, named)]
         load = load_data if "data.root" in named else load_without_download
         loaded = load(trained_on, progress=progress)
         trained_on = trained_on if "data.root" in named else without_download(trained_on)
+    for note in notes:
+        terminal.say(f"note: {note}")
     dataset = at_hand(loaded, config["n"], progress)
     if dataset is not loaded:
         for note in dataset.notes:
@@ -161,7 +164,7 @@ def place_for(out: str | None, folder: Path) -> Path:
     Raises:
         UserError: it cannot, or it does.
     """
-    file = Path(out).expanduser() if out else folder / FILE
+    file = Path(out) if out else folder / FILE
     if file.exists() and not set(SAME) <= read(file).keys():
         advice = "exists, and is no evaluation. Give another file: out=FILE"
         raise UserError(Problem("out", file, advice))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,15 +25,18 @@ from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.runs.directory import is_run, read_checkpoint
+from gan_cli.runs.places import FOLDER
 from gan_cli.runs.resume import typed
 from gan_cli.settings.build import build_game
 from gan_cli.settings.targets import vet_targets
 from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device
+from gan_cli.system.shell import expand_home
 from gan_cli.system.terminal import Terminal
 
 #: One label or several, by number or name.
-Labels = int | str | Sequence[int | str] | Tensor
+Labels = int | str | Sequence[int | str] | Tensor | np.ndarray
+LABELS = "a whole number, a class name, or a list of these"  # as messages say it
 
 
 class CheckpointWarning(UserWarning):
@@ -48,6 +53,7 @@ class TrainedModel:
         step: finished steps.
         config: what was trained.
         directory: the run directory.
+        folder: where relative paths in the config begin; None: not known.
     """
 
     game: Game[Any]
@@ -55,6 +61,7 @@ class TrainedModel:
     step: int
     config: dict[str, Any]
     directory: Path
+    folder: str | None = None
 
     def sample(self, n: int, labels: Labels | None = None, seed: int = 0) -> Tensor:
         """Draw n samples, float32 (n, *shape) on the CPU, in the data's range (`spec`).
@@ -66,10 +73,11 @@ class TrainedModel:
             seed: equal seeds give equal samples; sample i does not depend on n.
 
         Raises:
-            ValueError: n is below 1, a label does not exist, or the model takes none.
+            TypeError: n, a label or the seed is of another type.
+            ValueError: n is below 1, the seed below 0, a label does not exist, or the model takes
+                none.
         """
-        if n < 1:
-            raise SettingsError([Problem("n", n, "must be at least 1")])
+        n, seed = whole("n", n, least=1), whole("seed", seed, least=0)
         return self.map_noise(self.sampler.draw_noise(n, seed=seed), labels)
 
     @property
@@ -105,9 +113,11 @@ class TrainedModel:
             direction: `a2b` or `b2a`.
 
         Raises:
+            TypeError: the images are no tensor of floating-point numbers.
             ValueError: the model does not translate, or images or direction do not fit.
         """
         game = self.translator
+        require_floats("images", images)
         if problems := choice_problems("direction", direction, DIRECTIONS):
             raise SettingsError(problems)
         multiple, smallest = game.side_rule()
@@ -127,9 +137,11 @@ class TrainedModel:
         """G(z), float32 (n, *shape) on the CPU, for z of your own, (n, dim); labels as above.
 
         Raises:
+            TypeError: z is no tensor of floating-point numbers, or as for `sample`.
             ValueError: z is of another dimension, or as for `sample`.
         """
         game = self.sampler
+        require_floats("z", z)
         dim = game.noise.dim
         if z.dim() != 2 or z.shape[1] != dim:
             raise ValueError(f"z: is {tuple(z.shape)}, but must be (n, {dim})")
@@ -144,18 +156,17 @@ class TrainedModel:
         """Labels as numbers; None if the model takes none.
 
         Raises:
+            TypeError: a label is neither a whole number nor a name.
             ValueError: a label does not exist, or labels are given to a model that takes none.
         """
+        several = None if labels is None else as_labels(labels)
         if not self.sampler.conditional:
             if labels is not None:
                 advice = f"model={self.config['model']['name']} takes none"
                 raise SettingsError([Problem("labels", labels, advice)])
             return None
-        if labels is None:
+        if several is None:
             return list(range(self.sampler.spec.classes))
-        if isinstance(labels, Tensor):
-            labels = labels.flatten().tolist()
-        several = [labels] if isinstance(labels, int | str) else list(labels)
         if not several:
             raise SettingsError([Problem("labels", [], "name at least one")])
         return [self._label_number(label) for label in several]
@@ -163,9 +174,9 @@ class TrainedModel:
     def _label_number(self, label: int | str) -> int:
         spec = self.sampler.spec
         classes, names = spec.classes, list(spec.class_names)
-        if str(label) in names and not isinstance(label, bool):  # a folder may be called 7
+        if str(label) in names:  # a folder may be called 7
             return names.index(str(label))
-        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < classes:
+        if isinstance(label, int) and 0 <= label < classes:
             return label
         choices = f", or names: {', '.join(names[:20])}" if names else ""
         hint = did_you_mean(label, names)
@@ -173,9 +184,71 @@ class TrainedModel:
         raise SettingsError([Problem("labels", label, advice)])
 
 
+def as_labels(labels: Labels) -> list[int | str]:
+    """Labels of any accepted form as a list of whole numbers and names.
+
+    Raises:
+        TypeError: they are of another type.
+    """
+    if isinstance(labels, str):
+        return [labels]
+    if isinstance(labels, Tensor | np.ndarray):
+        labels = labels.flatten().tolist()
+    if not isinstance(labels, list | tuple | range):
+        return [whole("labels", labels, expected=LABELS)]
+    return [
+        label if isinstance(label, str) else whole("labels", label, expected=LABELS)
+        for label in labels
+    ]
+
+
+def whole(
+    name: str, value: object, *, least: int | None = None, expected: str = "a whole number"
+) -> int:
+    """An argument that must be a whole number; NumPy's and PyTorch's count, true and false do not.
+
+    Args:
+        name: of the argument, for the message.
+        value: of the argument.
+        least: what it may be at least; None: anything.
+        expected: what it may be, in words.
+
+    Raises:
+        TypeError: it is of another type.
+        ValueError: it is less than `least`.
+    """
+    is_flag = isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == torch.bool
+    try:
+        if is_flag:
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        kind = type(value).__name__
+        raise TypeError(f"{name}={value!r}: is of type {kind}, but must be {expected}") from None
+    if least is not None and number < least:
+        raise SettingsError([Problem(name, number, f"must be at least {least}")])
+    return number
+
+
+def require_floats(name: str, value: object) -> None:
+    """Check that an argument is a tensor of floating-point numbers.
+
+    Raises:
+        TypeError: it is not.
+    """
+    expected = "a torch.Tensor of floating-point numbers"
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: is of type {type(value).__name__}, but must be {expected}")
+    if not value.is_floating_point():
+        raise TypeError(f"{name}: holds {value.dtype}, but must be {expected}")
+
+
 def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:
     """See `gan_cli.load`."""
-    path, state, messages = read_checkpoint(Path(run), key="run")
+    if not isinstance(run, str | Path):
+        raise TypeError(f"run={run!r}: is of type {type(run).__name__}, but must be a path")
+    source = Path(str(expand_home(str(run))))
+    path, state, messages = read_checkpoint(source, key="run")
     for message in messages:
         warnings.warn(printable(message), CheckpointWarning, stacklevel=3)
     directory = path
@@ -196,7 +269,8 @@ def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> Trained
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(Problem("run", run, f"does not fit its own config ({reason}).")) from error
-    return TrainedModel(game.eval(), spec, state["step"], config, directory)
+    folder = state["environment"].get(FOLDER)
+    return TrainedModel(game.eval(), spec, state["step"], config, directory, folder)
 
 
 def open_run(config: Mapping[str, Any], terminal: Terminal) -> TrainedModel:

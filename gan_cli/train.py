@@ -74,7 +74,7 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
             return 0
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise GanTrainError(memory_message(config)) from error
+                raise GanTrainError(summary.out_of_memory(config)) from error
             if isinstance(error, RuntimeError) and is_loss_of_another(error):
                 reason = " ".join(str(error).split())[:200]
                 raise GanTrainError(
@@ -114,10 +114,10 @@ def checked_start(
     if start.config["threads"] is None:  # the count belongs to the run: it changes results
         threads = environment.default_threads()
         start = replace(start, config={**start.config, "threads": threads})
+    start = start.with_data_found(from_command_line)
     trusted = start.from_user or start.config["trust_checkpoint"]
-    notes = check(
-        start.config, trusted=trusted, from_command_line=from_command_line, world=ranks.world
-    )
+    config = start.located or start.config
+    notes = check(config, trusted=trusted, from_command_line=from_command_line, world=ranks.world)
     may_download = trusted or "data.root" in from_command_line
     return replace(start, messages=(*start.messages, *notes), may_download=may_download)
 
@@ -128,7 +128,7 @@ def train_from(start: Start, ranks: Ranks, stack: ExitStack) -> int:
     Raises:
         GanTrainError: anything expected that ends a run.
     """
-    config = start.config
+    config = start.located or start.config
     device = resolve_device(config["device"], local=ranks.local)
     set_up_torch(
         device,
@@ -160,7 +160,7 @@ def load_in_turn(start: Start, ranks: Ranks) -> AnyDataset:
 
     def load() -> None:
         read = load_data if start.may_download else load_without_download
-        loaded.append(read(start.config, progress=LoadingBar()))
+        loaded.append(read(start.located or start.config, progress=LoadingBar()))
 
     ranks.from_first(load)
     if not loaded:
@@ -212,6 +212,7 @@ def train_in_directory(
         threads=config["threads"],
         data=dataset.fingerprint(),
         processes=state.game.ranks.world,
+        folder=start.folder,
     )
     recorder = open_recorder(
         config, state, dataset, log=log, environment=now, evaluation=evaluation
@@ -286,17 +287,6 @@ def run_loop(config: Config, recorder: Recorder, stop: StopRequest) -> Reason:
             micro_batches=config["accumulate"],
             max_grad_norm=config["max_grad_norm"],
         ),
-    )
-
-
-def memory_message(config: Config) -> str:
-    """Out of memory as one message that names what to make smaller."""
-    size = config["data"].get("image_size")
-    image = f", data.image_size={size}" if size is not None else ""
-    return (
-        f"out of memory on device={config['device']} with "
-        f"data.batch_size={config['data']['batch_size']}{image}, k={config['k']}. "
-        "Make the first smaller, or the image or the networks (k costs time, not memory)."
     )
 
 

@@ -107,7 +107,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     """
     if problems := config_problems(config):
         raise UserError(problems)
-    source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
+    source, output = Path(config["input"]), Path(config["output"])
     files = inputs(source, output)
     terminal = Terminal()
     model = open_run(config, terminal)
@@ -148,7 +148,7 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
     if empty:
         return empty
     problems = choice_problems("direction", config["direction"], DIRECTIONS)
-    source, output = Path(config["input"]).expanduser(), Path(config["output"]).expanduser()
+    source, output = Path(config["input"]), Path(config["output"])
     if not source.exists():
         problems.append(Problem("input", source, "no such file or folder"))
     if output.is_file():

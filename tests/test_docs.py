@@ -88,7 +88,8 @@ def shortened(words: list[str]) -> list[str]:
     if "model=cyclegan" in arguments:  # 64 pixels at full width cost seconds a step
         arguments.append("model.width=4")
     if "-m" in arguments:  # so few steps measure their objective all the same
-        arguments = [word for word in arguments if not word.startswith("eval_every=")] + ["eval_every=2"]
+        arguments = [word for word in arguments if not word.startswith("eval_every=")]
+        arguments.append("eval_every=2")
     return arguments
 
 

@@ -14,10 +14,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gan_cli import __version__
-from gan_cli.cli import explain
+from gan_cli.cli import explain, mistakes
 from gan_cli.cli.arguments import SWEEP_FLAGS, prepare
 from gan_cli.errors import GanTrainError, Problem, UserError, printable
-from gan_cli.settings.schema import config_dir, register_schemas
+from gan_cli.settings.schema import PATHS, config_dir, register_schemas
+from gan_cli.system.shell import expand_home
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -99,7 +100,11 @@ class App:
         # Hydra's own handler prints the first problem and exits 1; ours rewrites it.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         register_schemas()
-        if problems := explain.group_problems(arguments):
+        problems = [
+            *mistakes.hydra_folder_problems(self.name, arguments),
+            *explain.group_problems(arguments),
+        ]
+        if problems:
             raise rejection(problems, where="the command line")
         if SWEEP_FLAGS & set(arguments):
             return self._sweep(arguments)
@@ -194,6 +199,7 @@ class App:
         container = OmegaConf.to_container(config, resolve=True)
         assert isinstance(container, dict)
         plain = {str(key): value for key, value in container.items()}
+        plain |= {key: expand_home(plain[key]) for key in PATHS if key in plain}
         if problems := explain.key_problems(self.name, plain, config_name=self.config_name):
             raise rejection(problems)
         return plain

@@ -16,6 +16,7 @@ from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
 from gan_cli.runs.directory import CONFIG, find_run, is_unused, lock, read_config
 from gan_cli.runs.index import INDEX, read_index
+from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE, TrainConfig
 from gan_cli.system.shell import command
 
@@ -53,6 +54,8 @@ class Start:
         from_user: the config's targets come from the user rather than from a file.
         messages: what to tell the user.
         may_download: data that are not there may be fetched into the folder that the config names.
+        located: the config with the data's paths as they are found from the current folder; None:
+            as they are.
     """
 
     config: Config
@@ -61,6 +64,20 @@ class Start:
     from_user: bool = True
     messages: tuple[str, ...] = ()
     may_download: bool = True
+    located: Config | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where the data's relative paths begin: the first start's folder, if they lie there."""
+        if self.state is not None and self.located not in (None, self.config):
+            return str(self.state["environment"][FOLDER])
+        return str(Path.cwd())
+
+    def with_data_found(self, from_command_line: Sequence[str]) -> Start:
+        """The same start, with `located` set and said."""
+        environment = self.state["environment"] if self.state is not None else {}
+        located, notes = find_data(self.config, environment.get(FOLDER), given=from_command_line)
+        return replace(self, located=located, messages=(*self.messages, *notes))
 
     @property
     def is_finished(self) -> bool:

@@ -137,6 +137,17 @@ def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> s
     )
 
 
+def out_of_memory(config: Config) -> str:
+    """Out of memory as one message that names what to make smaller."""
+    size = config["data"].get("image_size")
+    image = f", data.image_size={size}" if size is not None else ""
+    return (
+        f"out of memory on device={config['device']} with "
+        f"data.batch_size={config['data']['batch_size']}{image}, k={config['k']}. "
+        "Make the first smaller, or the image or the networks (k costs time, not memory)."
+    )
+
+
 def use_command(state: TrainState, directory: Path, flags: Mapping[str, object]) -> list[str]:
     """How to use what was trained; nothing for games that no command knows."""
     use = state.game.use

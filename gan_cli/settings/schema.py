@@ -39,6 +39,8 @@ RESUMABLE = frozenset(
         "debug",
     }
 )
+#: Root keys of all commands that hold a path, in which `~` is the user's home.
+PATHS = ("output_dir", "run", "out", "input", "output", "resume", "init_from", "inception")
 
 
 @dataclass

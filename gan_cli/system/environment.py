@@ -18,9 +18,22 @@ EXACTNESS = ("gan-train", "commit", "torch", "cpu", "device", "processes", "thre
 
 
 def describe(
-    device: torch.device, *, threads: int, data: str, processes: int = 1
+    device: torch.device,
+    *,
+    threads: int,
+    data: str,
+    processes: int = 1,
+    folder: str | None = None,
 ) -> dict[str, str]:
-    """Versions, commit, CPU, device, processes, threads and the data's fingerprint, as text."""
+    """Versions, commit, CPU, device, processes, threads, data's fingerprint and folder, as text.
+
+    Args:
+        device: that computes.
+        threads: of each process.
+        data: their fingerprint.
+        processes: how many train together.
+        folder: where relative paths begin; None: the current folder.
+    """
     return {
         "gan-train": __version__,
         "commit": commit() or "none",
@@ -32,6 +45,7 @@ def describe(
         "processes": str(processes),
         "threads": str(threads),
         "data": data,
+        "folder": folder or str(Path.cwd()),
     }
 
 

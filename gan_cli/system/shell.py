@@ -34,6 +34,16 @@ def hydra_value(value: object) -> str:
     return f"'{escaped}'"
 
 
+def expand_home(value: object) -> object:
+    """A path that starts with `~` or `~user` with that home in its place; others as they are."""
+    if not isinstance(value, str) or not value.startswith("~"):
+        return value
+    try:
+        return str(Path(value).expanduser())
+    except RuntimeError:  # no such user
+        return value
+
+
 def command(name: str, **settings: object) -> str:
     """`name key=value ...`, a program of this installation, quoted for Hydra and a POSIX shell."""
     return f"{program(name)} {arguments(**settings)}".rstrip()

@@ -17,7 +17,7 @@ from gan_cli.errors import Problem, UserError, choice_problems
 from gan_cli.runs.directory import claim, is_run
 from gan_cli.settings.schema import DIRECTIONS, groups, split_arguments
 from gan_cli.settings.values import name_problems
-from gan_cli.system.shell import hydra_value
+from gan_cli.system.shell import expand_home, hydra_value
 
 BASIC = "basic"  # Hydra's own launcher and its own sweeper
 #: Keys that have one value for the whole sweep, and why.
@@ -90,7 +90,8 @@ def plan_sweep(arguments: Sequence[str], *, output_dir: str) -> Plan:
     swept = {o.key_or_group for o in overrides if o.is_sweep_override()}
     if problems := sweep_problems(fixed, swept):
         raise UserError(problems, where="the command line")
-    folder = claim_folder(Path(str(fixed.get("output_dir", output_dir))), fixed.get("name"))
+    place = expand_home(fixed.get("output_dir", output_dir))
+    folder = claim_folder(Path(str(place)), fixed.get("name"))
     # A swept group is not chosen yet when Hydra first meets the keys inside it.
     inside = tuple(f"{group}." for group in groups() if group in swept)
     forced = [f"++{text}" if inside and text.startswith(inside) else text for text in arguments]
