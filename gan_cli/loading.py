@@ -23,8 +23,10 @@ from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device
 from gan_cli.system.terminal import Terminal
 
-#: One label or several, by number or name.
-Labels = int | str | Sequence[int | str] | Tensor
+#: A number, or a name, which YAML may read as another type: a folder can be called 0.5 or true.
+Label = int | float | str | bool | None
+#: One label or several; in a tensor always numbers.
+Labels = int | float | str | Sequence[Label] | Tensor
 
 
 class CheckpointWarning(UserWarning):
@@ -147,23 +149,56 @@ class TrainedModel:
         if labels is None:
             return list(range(self.sampler.spec.classes))
         if isinstance(labels, Tensor):
-            labels = labels.flatten().tolist()
-        several = [labels] if isinstance(labels, int | str) else list(labels)
+            numbers = [int(number) for number in labels.flatten().tolist()]
+            return [self._checked_number(number) for number in numbers]
+        several = [labels] if isinstance(labels, int | float | str) else list(labels)
         if not several:
             raise SettingsError([Problem("labels", [], "name at least one")])
         return [self._label_number(label) for label in several]
 
-    def _label_number(self, label: int | str) -> int:
+    def _label_number(self, label: Label) -> int:
+        """The number of a label, which may be a name that YAML read as another type.
+
+        Raises:
+            SettingsError: there is none, or it is the name of one class and the number of another.
+        """
+        spec = self.sampler.spec
+        names = list(spec.class_names)
+        named = [number for number, name in enumerate(names) if is_name(name, label)]
+        is_number = isinstance(label, int) and not isinstance(label, bool)
+        if is_number and label in range(spec.classes) and named not in ([], [label]):
+            assert isinstance(label, int)
+            advice = (
+                f"is the name of class number {named[0]}, and the number of class "
+                f"{names[label]!r}. Name the class you want in quotes within the argument: "
+                f"'labels=\"{label}\"' or 'labels=\"{names[label]}\"'"
+            )
+            raise SettingsError([Problem("labels", label, advice)])
+        if len(named) == 1:
+            return named[0]
+        return self._checked_number(label)
+
+    def _checked_number(self, label: Label) -> int:
         spec = self.sampler.spec
         classes, names = spec.classes, list(spec.class_names)
-        if str(label) in names and not isinstance(label, bool):  # a folder may be called 7
-            return names.index(str(label))
         if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < classes:
             return label
         choices = f", or names: {', '.join(names[:20])}" if names else ""
         hint = did_you_mean(label, names)
         advice = f"there are 0 to {classes - 1}{choices}" + (f". {hint}" if hint else "")
         raise SettingsError([Problem("labels", label, advice)])
+
+
+def is_name(name: str, label: Label) -> bool:
+    """Whether a class's name is what a person wrote and YAML read as `label`."""
+    if isinstance(label, bool) or label is None:
+        return name.lower() == ("null" if label is None else str(label).lower())
+    if isinstance(label, float) and name != str(label):
+        try:
+            return float(name) == label
+        except ValueError:
+            return False
+    return name == str(label)
 
 
 def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:

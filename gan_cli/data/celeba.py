@@ -9,6 +9,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
+from gan_cli.data.files.classes import Folders
 from gan_cli.data.files.download import fetch, missing_files
 from gan_cli.data.files.framing import Crop
 from gan_cli.data.files.listing import Listing, list_files
@@ -69,8 +70,11 @@ class CelebA(ImageFolder):
 
     @cached_property
     @override
-    def listing(self) -> Listing:
+    def folders(self) -> Folders:
         """The photos, in the order of their numbers, with the attribute as label."""
+        return Folders(self._labelled())
+
+    def _labelled(self) -> Listing:
         files = list_files(self.root, key=self.root_key).files
         if self.attribute is None:
             return Listing(self.root, files, [], [])

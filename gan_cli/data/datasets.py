@@ -78,6 +78,13 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else len(self.rows)
 
+    def class_counts(self) -> list[int] | None:
+        """How many data each class has; None without labels. Unusable image files count too."""
+        if self.labels is None or not self.spec.classes:
+            return None
+        labels = self.labels if self.rows is None else self.labels[self.rows]
+        return torch.bincount(labels, minlength=self.spec.classes).tolist()
+
     def to_range(self, values: Tensor) -> Tensor:
         """uint8 0..255 -> float32 in the data's range; points as they are."""
         return self.spec.from_bytes(values)

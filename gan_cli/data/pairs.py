@@ -165,7 +165,7 @@ class UnpairedFolders(DataSource):
             workers=self.workers,
             pixel_range=self.pixel_range,
         )
-        source.root_key = key
+        source.root_key, source.has_classes = key, False
         return source
 
     def _load(self, domain: Domain, *, seed: int, progress: Progress) -> Dataset:
@@ -174,8 +174,7 @@ class UnpairedFolders(DataSource):
         common = self._size_to_cut(domain) if is_cut else self.size
         photos = self._training_source(domain, common=common).load(seed=seed, progress=progress)
         spec = self.spec.a if domain == "A" else self.spec.b
-        # Sub-folders of a domain are no classes here.
-        return replace(photos, labels=None, spec=spec)
+        return replace(photos, spec=spec)
 
     def _size_to_cut(self, domain: Domain) -> tuple[int, int]:
         """(height, width) that all photos of a domain have, for preprocess=crop.

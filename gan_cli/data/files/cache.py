@@ -102,6 +102,21 @@ def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) 
     return Decoded(flat.view(count, *shape.size), good, [tuple(pair) for pair in index["bad"]])
 
 
+def usable_in_cache(key: str, total: int) -> set[int] | None:
+    """The files that a cache was made of, by their numbers; None: there is no sound cache.
+
+    Args:
+        key: see `open_cache`.
+        total: files in the listing.
+    """
+    try:
+        index = json.loads((cache_folder() / "images" / key / "index.json").read_text("utf-8"))
+        good = set(index["good"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return good if good <= set(range(total)) else None
+
+
 def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progress) -> None:
     """Decode all files into `folder`, which appears only when it is complete.
 

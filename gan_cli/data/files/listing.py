@@ -32,12 +32,14 @@ class Listing:
         files: paths relative to it.
         labels: index into `classes` for each file; empty without classes.
         classes: names of the sub-folders; empty if files lie at the top.
+        notes: what the user should know of how the files are read.
     """
 
     root: Path
     files: list[str]
     labels: list[int]
     classes: list[str]
+    notes: tuple[str, ...] = ()
 
     def key(self, shape: Shape) -> str:
         """Fingerprint of the files (names, sizes, times) and of how they are decoded."""
