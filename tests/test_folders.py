@@ -104,7 +104,7 @@ def test_splits_without_classes(tmp_path: Path) -> None:
 def test_images_at_the_top_are_said_to_end_classes(tmp_path: Path) -> None:
     fill(tmp_path, {"cats": 2})
     Image.new("L", (5, 5)).save(tmp_path / "top.png")
-    (note,) = load(tmp_path).notes
+    note = load(tmp_path).notes[0]
     assert "cats" in note
     assert "no classes" in note
 

@@ -7,21 +7,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
 from gan_cli.data.base import Dataset, DataSource, FileImages, Progress
-from gan_cli.data.files.cache import open_cache, try_read, usable_in_cache
+from gan_cli.data.files.cache import (
+    look_at_some,
+    notes_of,
+    open_cache,
+    try_read,
+    usable_in_cache,
+)
 from gan_cli.data.files.classes import Folders, IsUsable, find_folders, held_out_listing
-from gan_cli.data.files.decode import Resize
-from gan_cli.data.files.framing import Crop, Framing, workers_rule
+from gan_cli.data.files.colours import choose_background
+from gan_cli.data.files.decode import MOST_MEGAPIXELS, Resize, Shape
+from gan_cli.data.files.framing import AUTO, Crop, Framing, reading_of, workers_rule
 from gan_cli.data.files.listing import Listing, describe_bad, folder_problem, list_files
+from gan_cli.data.files.pages import open_usable, spread, with_pages
 from gan_cli.data.images import image_spec
 from gan_cli.errors import UserError, require
 from gan_cli.spec import DataSpec
 
+Pages = Literal["first", "all"]
+MOST_SAMPLED = 64  # files looked at where not all are decoded
 WORKERS = 4  # at most, where data.workers is null
 
 
@@ -38,7 +49,7 @@ class ImageFolder(DataSource):
     has_classes = True
     root_key: str | None = "data.root"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a key of the YAML)
         self,
         *,
         root: str,
@@ -51,6 +62,10 @@ class ImageFolder(DataSource):
         cache: bool,
         workers: int | None,
         pixel_range: Sequence[float],
+        levels: Sequence[float] | None = None,
+        background: str = "white",
+        pages: Pages = "first",
+        max_megapixels: float = MOST_MEGAPIXELS,
     ) -> None:
         framing = Framing(
             channels=channels,
@@ -59,6 +74,7 @@ class ImageFolder(DataSource):
             resize=resize,
             crop=crop,
             flip=flip,
+            reading=reading_of(levels, background, max_megapixels),
         )
         require(
             (bool(root), "root", root, "give the folder of images"),
@@ -67,7 +83,23 @@ class ImageFolder(DataSource):
         )
         self._pixels = image_spec(channels, framing.size, pixel_range=pixel_range, classes=0)
         self.root, self.cache, self.workers = Path(root).expanduser(), cache, workers
-        self.shape, self.augment = framing.shape, framing.augment
+        self.framing, self.augment, self.pages = framing, framing.augment, pages
+
+    @cached_property
+    def shape(self) -> Shape:
+        """How files are decoded; a background is chosen if it is `auto`."""
+        shape = self.framing.shape
+        if shape.reading.background != AUTO:
+            return shape
+        background = self.chosen_background[0]
+        return replace(shape, reading=replace(shape.reading, background=background))
+
+    @cached_property
+    def chosen_background(self) -> tuple[str, int]:
+        """For background=auto: what was chosen, and by how many transparent images."""
+        files = list_files(self.root, key=self.root_key).files
+        paths = [self.root / name for name in spread(files, MOST_SAMPLED)]
+        return choose_background(open_usable(paths, self.framing.reading))
 
     @property
     def listing(self) -> Listing:
@@ -87,13 +119,19 @@ class ImageFolder(DataSource):
         """
         if not self.has_classes:
             listing = list_files(self.root, key=self.root_key)
-            return Folders(replace(listing, labels=[], classes=[]))
-        return find_folders(self.root, key=self.root_key, usable_in=self._usable_in)
+            return Folders(self._paged(replace(listing, labels=[], classes=[])))
+        folders = find_folders(self.root, key=self.root_key, usable_in=self._usable_in)
+        return replace(folders, train=self._paged(folders.train))
+
+    def _paged(self, listing: Listing) -> Listing:
+        return listing if self.pages == "first" else with_pages(listing)
 
     def _usable_in(self, listing: Listing) -> IsUsable:
         """Tells usable files: by the cache if there is one, else by decoding."""
-        if self.cache and (good := usable_in_cache(listing.key(self.shape), len(listing.files))):
-            return good.__contains__
+        if self.cache:
+            key = listing.key(self.shape)
+            if good := usable_in_cache(listing, self.shape, key=key):
+                return good.__contains__
         return lambda number: not isinstance(try_read(listing, self.shape, number=number), str)
 
     @property
@@ -123,7 +161,7 @@ class ImageFolder(DataSource):
         folder = self.folders.test
         if folder is None:
             return None
-        listing = held_out_listing(folder, self.listing, self._usable_in)
+        listing = self._paged(held_out_listing(folder, self.listing, self._usable_in))
         if not listing.files:
             return None
         return replace(self._load(listing, progress=progress), augment=None)
@@ -132,16 +170,17 @@ class ImageFolder(DataSource):
         """The images of a listing, from the cache, or streamed."""
         key = listing.key(self.shape)
         if not self.cache:
-            return self._streamed(listing, key, notes=listing.notes)
+            return self._streamed(listing, key, notes=tuple(self._notes(listing)))
         try:
             decoded = open_cache(listing, self.shape, key=key, progress=progress)
         except OSError as error:
             note = f"no cache ({error.strerror or error}): images are decoded anew in every epoch."
-            return self._streamed(listing, key, notes=(*listing.notes, note))
-        notes = list(listing.notes)
+            return self._streamed(listing, key, notes=(*self._notes(listing), note))
+        notes = [*self._notes(listing), *decoded.notes]
         unusable = describe_bad(decoded.bad, total=len(listing.files)) if decoded.bad else None
         if not decoded.good:
-            sentence = f"no usable image.\n  {unusable}"
+            reasons = "".join(f"  {note}\n" for note in decoded.notes)
+            sentence = f"no usable image.\n{reasons}  {unusable}"
             raise UserError(folder_problem(listing.root, sentence, key=self.root_key))
         if unusable:
             notes.append(unusable)
@@ -157,19 +196,36 @@ class ImageFolder(DataSource):
             notes=tuple(notes),
         )
 
+    def _notes(self, listing: Listing) -> list[str]:
+        """What to say before files are decoded."""
+        if self.framing.reading.background != AUTO:
+            return list(listing.notes)
+        color, count = self.chosen_background
+        why = f"of {count} transparent images, it shows most" if count else "none is transparent"
+        return [*listing.notes, f"data.background=auto: {color} is used; {why}."]
+
     def _streamed(self, listing: Listing, key: str, *, notes: tuple[str, ...]) -> Dataset:
         """The images in their files, of which at least one can be used."""
-        numbers = range(len(listing.files))
-        if all(isinstance(try_read(listing, self.shape, number=i), str) for i in numbers):
-            raise UserError(folder_problem(listing.root, "no usable image.", key=self.root_key))
+        facts = look_at_some(listing, self.shape)
+        seen = notes_of(facts, self.shape)
+        if not facts.images:
+            numbers = range(len(listing.files))
+            if all(isinstance(try_read(listing, self.shape, number=i), str) for i in numbers):
+                sentence = "\n  ".join(["no usable image.", *seen])
+                raise UserError(folder_problem(listing.root, sentence, key=self.root_key))
         workers = min(WORKERS, os.cpu_count() or 1) if self.workers is None else self.workers
         return Dataset(
-            FileImages([listing.root / name for name in listing.files], self.shape.read, workers),
+            FileImages(
+                [listing.root / name for name in listing.files],
+                self.shape.read,
+                workers,
+                listing.pages,
+            ),
             labels_of(listing),
             self.spec,
             augment=self.augment,
             identity=key,
-            notes=notes,
+            notes=(*notes, *seen),
         )
 
 
