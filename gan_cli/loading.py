@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,12 +16,12 @@ from gan_cli.errors import (
     SettingsError,
     UserError,
     choice_problems,
-    did_you_mean,
     printable,
 )
 from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
+from gan_cli.labels import Labels, numbers_of, require_floats, whole
 from gan_cli.runs.directory import is_run, read_checkpoint
 from gan_cli.runs.places import FOLDER
 from gan_cli.runs.resume import typed
@@ -33,10 +31,6 @@ from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device
 from gan_cli.system.shell import expand_home
 from gan_cli.system.terminal import Terminal
-
-#: One label or several, by number or name.
-Labels = int | str | Sequence[int | str] | Tensor | np.ndarray
-LABELS = "a whole number, a class name, or a list of these"  # as messages say it
 
 
 class CheckpointWarning(UserWarning):
@@ -159,88 +153,14 @@ class TrainedModel:
             TypeError: a label is neither a whole number nor a name.
             ValueError: a label does not exist, or labels are given to a model that takes none.
         """
-        several = None if labels is None else as_labels(labels)
         if not self.sampler.conditional:
             if labels is not None:
                 advice = f"model={self.config['model']['name']} takes none"
                 raise SettingsError([Problem("labels", labels, advice)])
             return None
-        if several is None:
+        if labels is None:
             return list(range(self.sampler.spec.classes))
-        if not several:
-            raise SettingsError([Problem("labels", [], "name at least one")])
-        return [self._label_number(label) for label in several]
-
-    def _label_number(self, label: int | str) -> int:
-        spec = self.sampler.spec
-        classes, names = spec.classes, list(spec.class_names)
-        if str(label) in names:  # a folder may be called 7
-            return names.index(str(label))
-        if isinstance(label, int) and 0 <= label < classes:
-            return label
-        choices = f", or names: {', '.join(names[:20])}" if names else ""
-        hint = did_you_mean(label, names)
-        advice = f"there are 0 to {classes - 1}{choices}" + (f". {hint}" if hint else "")
-        raise SettingsError([Problem("labels", label, advice)])
-
-
-def as_labels(labels: Labels) -> list[int | str]:
-    """Labels of any accepted form as a list of whole numbers and names.
-
-    Raises:
-        TypeError: they are of another type.
-    """
-    if isinstance(labels, str):
-        return [labels]
-    if isinstance(labels, Tensor | np.ndarray):
-        labels = labels.flatten().tolist()
-    if not isinstance(labels, list | tuple | range):
-        return [whole("labels", labels, expected=LABELS)]
-    return [
-        label if isinstance(label, str) else whole("labels", label, expected=LABELS)
-        for label in labels
-    ]
-
-
-def whole(
-    name: str, value: object, *, least: int | None = None, expected: str = "a whole number"
-) -> int:
-    """An argument that must be a whole number; NumPy's and PyTorch's count, true and false do not.
-
-    Args:
-        name: of the argument, for the message.
-        value: of the argument.
-        least: what it may be at least; None: anything.
-        expected: what it may be, in words.
-
-    Raises:
-        TypeError: it is of another type.
-        ValueError: it is less than `least`.
-    """
-    is_flag = isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == torch.bool
-    try:
-        if is_flag:
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        kind = type(value).__name__
-        raise TypeError(f"{name}={value!r}: is of type {kind}, but must be {expected}") from None
-    if least is not None and number < least:
-        raise SettingsError([Problem(name, number, f"must be at least {least}")])
-    return number
-
-
-def require_floats(name: str, value: object) -> None:
-    """Check that an argument is a tensor of floating-point numbers.
-
-    Raises:
-        TypeError: it is not.
-    """
-    expected = "a torch.Tensor of floating-point numbers"
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: is of type {type(value).__name__}, but must be {expected}")
-    if not value.is_floating_point():
-        raise TypeError(f"{name}: holds {value.dtype}, but must be {expected}")
+        return numbers_of(labels, self.sampler.spec)
 
 
 def load_run(run: str | Path, *, device: str, trust_checkpoint: bool) -> TrainedModel:

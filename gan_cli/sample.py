@@ -65,7 +65,8 @@ class Request:
             return self.model.sample(self.n, seed=self.config["seed"]), None, None
         columns = self.n // len(self.labels) if self.n % len(self.labels) == 0 else None
         labels = [self.labels[index * len(self.labels) // self.n] for index in range(self.n)]
-        return self.model.sample(self.n, labels, seed=self.config["seed"]), labels, columns
+        numbers = torch.tensor(labels)
+        return self.model.sample(self.n, numbers, seed=self.config["seed"]), labels, columns
 
     def noise(self, n: int) -> Tensor:
         """The z of the first n samples, (n, dim)."""
@@ -116,7 +117,8 @@ def interpolation(request: Request) -> Picture:
     labels = request.labels
     if labels is not None:
         labels = [labels[row % len(labels)] for row in range(request.n) for _ in range(STEPS)]
-    samples = request.model.map_noise(torch.cat(rows), labels)
+    numbers = None if labels is None else torch.tensor(labels)
+    samples = request.model.map_noise(torch.cat(rows), numbers)
     return sheet(to_bytes(samples, request.spec), columns=STEPS)
 
 
@@ -145,7 +147,7 @@ def arithmetic(request: Request) -> Picture:
     near = result + (2 * near - 1) * NEIGHBOUR_RANGE
     rows += [result[None], near]
     captions += ["a - b + c", *["near it"] * neighbours]
-    labels = None if request.labels is None else request.labels[:1]
+    labels = None if request.labels is None else torch.tensor(request.labels[:1])
     samples = request.model.map_noise(noise.onto_support(torch.cat(rows)), labels)
     return sheet(to_bytes(samples, request.spec), columns=columns, captions=captions)
 
@@ -219,7 +221,7 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
     if not (
         labels is None
         or is_label(labels)
-        or (isinstance(labels, list) and labels and all(map(is_label, labels)))
+        or (isinstance(labels, list) and labels and all(map(is_listed, labels)))
     ):
         problems.append(Problem("labels", labels, "give one label, or a list like [0,1]"))
     for key in ARITHMETIC:
@@ -230,8 +232,13 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
 
 
 def is_label(value: object) -> bool:
-    """A number or a name."""
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    """A number or a name, which YAML may read as another type: a folder can be called 0.5."""
+    return isinstance(value, int | float | str)
+
+
+def is_listed(value: object) -> bool:
+    """A label in a list, where null is the name of a folder."""
+    return value is None or is_label(value)
 
 
 def index_problems(key: str, indices: Any, mode: str) -> list[Problem]:

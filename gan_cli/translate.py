@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_cli.data.files.decode import UnusableImageError, open_image
+from gan_cli.data.files.decode import Reading, UnusableImageError, open_image
 from gan_cli.errors import Problem, UserError, choice_problems, is_out_of_memory
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.loading import TrainedModel, open_run
@@ -26,6 +26,7 @@ from gan_cli.system.terminal import Terminal
 #: Formats that are written as they came; anything else becomes PNG.
 KEPT = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 WITHOUT_ALPHA = {".jpg", ".jpeg", ".bmp"}
+MOST_MEGAPIXELS = 2000.0  # of a file
 QUALITY = 95  # of JPEG and WebP
 
 
@@ -61,6 +62,8 @@ class Translator:
             result = result.convert("L")
         if alpha is not None:
             result.putalpha(alpha)
+        if "icc_profile" in image.info and result.mode in ("RGB", "RGBA"):
+            result.info["icc_profile"] = image.info["icc_profile"]  # both are sRGB
         return beside(image, result) if self.side_by_side else result
 
 
@@ -116,10 +119,11 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         raise UserError(Problem("run", config["run"], advice))
     translator = Translator(model, config["direction"], config["side_by_side"])
     targets = place(files, source if source.is_dir() else source.parent, output)
+    reading = reading_of(model.config["data"])
     failed, progress = [], LoadingBar()
     for done, (file, target) in enumerate(targets.items(), start=1):
         try:
-            image = translator(open_image(file))
+            image = translator(open_image(file, reading=reading))
         except UnusableImageError as error:
             failed.append(f"{file}: {error}")
         except (RuntimeError, MemoryError) as error:
@@ -140,6 +144,13 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         advice = f"{len(failed)} files could not be translated:\n{listed}"
         raise UserError(Problem("input", source, advice))
     return 0
+
+
+def reading_of(data: dict[str, Any]) -> Reading:
+    """How files become 8 bits: as for training, whatever their size."""
+    levels = data.get("levels")
+    levels = None if levels is None else (float(levels[0]), float(levels[1]))
+    return Reading(levels=levels, max_megapixels=MOST_MEGAPIXELS)
 
 
 def config_problems(config: dict[str, Any]) -> list[Problem]:
@@ -215,7 +226,9 @@ def save(image: Image.Image, path: Path) -> None:
         image = image.convert(image.mode.removesuffix("A"))
     if suffix == ".webp" and image.mode == "LA":
         image = image.convert("RGBA")
-    quality = {"quality": QUALITY} if suffix in (".jpg", ".jpeg", ".webp") else {}
+    options = {"quality": QUALITY} if suffix in (".jpg", ".jpeg", ".webp") else {}
+    if "icc_profile" in image.info:
+        options["icc_profile"] = image.info["icc_profile"]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        image.save(temporary, format=Image.registered_extensions()[suffix], **quality)
+        image.save(temporary, format=Image.registered_extensions()[suffix], **options)

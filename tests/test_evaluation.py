@@ -17,7 +17,7 @@ import gan_cli
 from gan_cli.cli import commands
 from gan_cli.data.base import Dataset, PairDataset
 from gan_cli.data.digits import Digits
-from gan_cli.data.files.cache import cache_folder, temporary_cache
+from gan_cli.data.files.cache_place import cache_folder, temporary_cache
 from gan_cli.data.pairs import DigitDomains
 from gan_cli.errors import UserError
 from gan_cli.evaluation import encoders, label_measures, measures, suited

@@ -29,6 +29,7 @@ ROWS = (
     ("settings",),
     ("evaluation",),
     ("runs",),
+    ("labels",),
     ("loading",),
     ("train", "sample", "translate", "evaluate"),
     ("cli",),

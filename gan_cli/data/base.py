@@ -39,7 +39,7 @@ class DataSource(ABC):
     @property
     @abstractmethod
     def spec(self) -> AnySpec:
-        """Shape, range and classes. To tell them, a source may list files, but opens none.
+        """Shape, range and classes. To tell classes, a source may open a file of each.
 
         Raises:
             gan_cli.errors.UserError: the files that tell the classes are missing.

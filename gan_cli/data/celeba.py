@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.files.download import fetch, missing_files
+from gan_cli.data.files.classes import Folders
+from gan_cli.data.files.download import fetch, missing_files, root_above
 from gan_cli.data.files.framing import Crop
 from gan_cli.data.files.listing import Listing, list_files
 from gan_cli.data.image_folder import ImageFolder
@@ -44,8 +44,9 @@ class CelebA(ImageFolder):
         pixel_range: Sequence[float],
     ) -> None:
         require((bool(root), "root", root, "give the folder that holds (or shall hold) celeba/"))
+        self.data_root = root_above(root, "celeba", IMAGES)
         super().__init__(
-            root=str(Path(root).expanduser() / "celeba" / IMAGES),
+            root=str(self.data_root / "celeba" / IMAGES),
             channels=3,
             image_size=image_size,
             load_size=load_size,
@@ -56,7 +57,7 @@ class CelebA(ImageFolder):
             workers=workers,
             pixel_range=pixel_range,
         )
-        self.data_root, self.download, self.attribute = Path(root).expanduser(), download, attribute
+        self.download, self.attribute = download, attribute
 
     @property
     @override
@@ -69,8 +70,11 @@ class CelebA(ImageFolder):
 
     @cached_property
     @override
-    def listing(self) -> Listing:
+    def folders(self) -> Folders:
         """The photos, in the order of their numbers, with the attribute as label."""
+        return Folders(self._labelled())
+
+    def _labelled(self) -> Listing:
         files = list_files(self.root, key=self.root_key).files
         if self.attribute is None:
             return Listing(self.root, files, [], [])

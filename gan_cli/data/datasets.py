@@ -30,22 +30,34 @@ class FileImages:
 
     Attributes:
         paths: the files.
-        read: decodes one, uint8 (C, H, W), values 0..255.
+        read: decodes one, uint8 (C, H, W), values 0..255; takes a path, and a page if there are
+            `pages`.
         workers: decoding processes; 0: in this process.
+        pages: page or frame of each file; empty: the first.
     """
 
     paths: list[Path]
-    read: Callable[[Path], np.ndarray]
+    read: Callable[..., np.ndarray]
     workers: int
+    pages: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def load(self, row: int) -> np.ndarray:
+        """Decode one image.
+
+        Raises:
+            UnusableImageError: it cannot be used.
+        """
+        path = self.paths[row]
+        return self.read(path, self.pages[row]) if self.pages else self.read(path)
 
     def usable(self, rows: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Those of some rows whose file can be used, each with its pixels, uint8 (C, H, W)."""
         for row in rows:
             try:
-                yield row, self.read(self.paths[row])
+                yield row, self.load(row)
             except UnusableImageError:  # reported when training draws it
                 continue
 
@@ -77,6 +89,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else len(self.rows)
+
+    def class_counts(self) -> list[int] | None:
+        """How many data each class has; None without labels. Unusable image files count too."""
+        if self.labels is None or not self.spec.classes:
+            return None
+        labels = self.labels if self.rows is None else self.labels[self.rows]
+        return torch.bincount(labels, minlength=self.spec.classes).tolist()
 
     def to_range(self, values: Tensor) -> Tensor:
         """uint8 0..255 -> float32 in the data's range; points as they are."""

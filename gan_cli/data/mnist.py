@@ -20,7 +20,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.files.download import fetch, missing_files, remove_empty
+from gan_cli.data.files.download import fetch, missing_files, remove_empty, root_above
 from gan_cli.data.images import ImageSource
 from gan_cli.errors import Problem, UserError, require
 
@@ -59,7 +59,8 @@ class MNIST(ImageSource):
             pixel_range=pixel_range,
         )
         require((bool(root), "root", root, "give the folder that holds (or shall hold) the files"))
-        self.variant, self.root, self.download = variant, Path(root), download
+        self.variant, self.download = variant, download
+        self.root = root_above(root, variant, "raw")
 
     @property
     def folder(self) -> Path:
@@ -125,6 +126,8 @@ class MNIST(ImageSource):
             raise
 
     def _what_to_do(self, reason: str) -> Problem:
+        if find_file(self.root, FILES["train"][0]):
+            reason += f"; those in {self.root} itself must lie in {self.folder}"
         return missing_files(
             reason,
             root=self.root,

@@ -16,11 +16,12 @@ from typing_extensions import override
 from gan_cli.data.base import Dataset, DataSource, PairDataset, Progress
 from gan_cli.data.digits import Digits
 from gan_cli.data.disguise import disguise
-from gan_cli.data.files.framing import Framing
-from gan_cli.data.files.listing import tree_found
+from gan_cli.data.files.decode import MOST_MEGAPIXELS
+from gan_cli.data.files.framing import Framing, reading_of
+from gan_cli.data.files.listing import absence, tree_found
 from gan_cli.data.files.preprocess import Preprocess, Preprocessing, common_size
 from gan_cli.data.files.published import fetch_pair
-from gan_cli.data.image_folder import ImageFolder
+from gan_cli.data.image_folder import ImageFolder, Pages
 from gan_cli.data.images import channels_rule, image_spec, resize, sides
 from gan_cli.errors import Problem, Rule, UserError, as_typed, require
 from gan_cli.seeding import generator_for
@@ -35,6 +36,7 @@ TREE_EXPECTED = """\
     ROOT/trainB/2.png        ROOT/testB/8.png
   or any two folders: data.a=FOLDER data.b=FOLDER"""
 
+NOT_PUBLISHED = "only a published pair can be fetched, like data=horse2zebra"
 TRAIN_DIGITS, TEST_DIGITS = 700, 397  # in each domain; in both looks
 
 
@@ -61,23 +63,26 @@ class UnpairedFolders(DataSource):
         cache: bool,
         workers: int | None,
         pixel_range: Sequence[float],
+        levels: Sequence[float] | None = None,
+        background: str = "white",
+        pages: Pages = "first",
+        max_megapixels: float = MOST_MEGAPIXELS,
     ) -> None:
         self.preprocessing = Preprocessing(
-            method=preprocess, image_size=image_size, load_size=load_size, flip=flip
+            method=preprocess,
+            image_size=image_size,
+            load_size=load_size,
+            flip=flip,
+            reading=reading_of(levels, background, max_megapixels),
         )
-        self.size = self.preprocessing.size
+        self.pages, self.size = pages, self.preprocessing.size
         require(*folder_rules(root, a=a, b=b), *self.preprocessing.load_size_rules())
         require(
             channels_rule("channels_a", channels_a),
             channels_rule("channels_b", channels_b),
             self.preprocessing.size_rule(),
             public_name_rule(public_name),
-            (
-                not download or public_name is not None,
-                "download",
-                download,
-                "only a published pair can be fetched, like data=horse2zebra",
-            ),
+            (not download or public_name is not None, "download", download, NOT_PUBLISHED),
         )
         self.data_root, self.public_name = Path(root).expanduser(), public_name
         self.download, self.cache, self.workers = download, cache, workers
@@ -134,12 +139,15 @@ class UnpairedFolders(DataSource):
             raise UserError([self._no_folder(domain) for domain in missing])
         names = " and ".join(f"train{domain}" for domain in missing)
         what = f"{self.root} has" if self.public_name else "has"
+        if self.root.is_file():
+            advice = f"{absence(self.root)}\n{tree_found(self.root)}\n{TREE_EXPECTED}"
+            raise UserError(Problem("data.root", self.data_root, advice))
         advice = f"{what} no {names}.\n{tree_found(self.root)}\n{TREE_EXPECTED}"
         raise UserError(Problem("data.root", self.data_root, advice))
 
     def _no_folder(self, domain: Domain) -> Problem:
         folder = self.folders[domain]
-        return Problem(f"data.{domain.lower()}", folder, f"no such folder.\n{tree_found(folder)}")
+        return Problem(f"data.{domain.lower()}", folder, f"{absence(folder)}\n{tree_found(folder)}")
 
     def _root_key(self, domain: Domain) -> str | None:
         """The config key that names a domain's folder; None: trainA and trainB have none."""
@@ -166,8 +174,12 @@ class UnpairedFolders(DataSource):
             cache=self.cache,
             workers=self.workers,
             pixel_range=self.pixel_range,
+            levels=framing.reading.levels,
+            background=framing.reading.background,
+            pages=self.pages,
+            max_megapixels=framing.reading.max_megapixels,
         )
-        source.root_key = key
+        source.root_key, source.has_classes = key, False
         return source
 
     def _load(self, domain: Domain, *, seed: int, progress: Progress) -> Dataset:
@@ -176,21 +188,22 @@ class UnpairedFolders(DataSource):
         common = self._size_to_cut(domain) if is_cut else self.size
         photos = self._training_source(domain, common=common).load(seed=seed, progress=progress)
         spec = self.spec.a if domain == "A" else self.spec.b
-        # Sub-folders of a domain are no classes here.
-        return replace(photos, labels=None, spec=spec)
+        return replace(photos, spec=spec)
 
     def _size_to_cut(self, domain: Domain) -> tuple[int, int]:
         """(height, width) that all photos of a domain have, for preprocess=crop.
 
+        Smaller photos than networks see do not count: decoding leaves them out.
+
         Raises:
-            UserError: there are no photos, or smaller ones than networks see.
+            UserError: there are no photos, or only such.
         """
         folder = self.folders[domain]
-        height, width = common_size(folder, key=self._root_key(domain))
+        height, width = common_size(folder, key=self._root_key(domain), least=self.size)
         if height < self.size[0] or width < self.size[1]:
             advice = (
-                f"{folder} holds photos of {height}x{width} pixels, smaller than "
-                f"data.image_size={as_typed(self.size)}. Use resize or resize_and_crop."
+                f"{folder} holds no photo as large as data.image_size={as_typed(self.size)}. "
+                "Use a smaller one, or resize or resize_and_crop."
             )
             raise UserError(Problem("data.preprocess", "crop", advice))
         return height, width

@@ -7,7 +7,6 @@ checksums before it reads them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gan_cli.data.base import Dataset, Progress
-from gan_cli.data.files.download import fetch, missing_files
+from gan_cli.data.files.download import fetch, missing_files, root_above
 from gan_cli.data.images import ImageSource
 from gan_cli.errors import Problem, UserError, require
 
@@ -26,10 +25,11 @@ class SmallPhotos(ImageSource):
     Attributes:
         folder: where the files lie below `root`.
         expected: their names.
+        test_file: one of the test images.
         address: of the page that publishes them.
     """
 
-    folder, expected, address = "", "", ""
+    folder, expected, address, test_file = "", "", "", ""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SmallPhotos(ImageSource):
             flip=flip,
         )
         require((bool(root), "root", root, "give the folder that holds (or shall hold) the files"))
-        self.root, self.download = Path(root).expanduser(), download
+        self.root, self.download = root_above(root, *[self.folder] * bool(self.folder)), download
 
     def open(self, *, train: bool, download: bool) -> tuple[Tensor, Tensor]:
         """The training or test images, uint8 (N, 3, 32, 32), and labels, int64 (N,).
@@ -84,11 +84,19 @@ class SmallPhotos(ImageSource):
 
     @override
     def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:
-        """The test images, downloading them first if that is allowed; None: not there."""
+        """The test images, downloading them first if that is allowed; None: not there.
+
+        Raises:
+            UserError: they are there, but damaged.
+        """
         try:
             return self.dataset(*self.open(train=False, download=self.download))
-        except (RuntimeError, OSError):
-            return None
+        except (RuntimeError, OSError) as error:
+            file = self.root / self.folder / self.test_file
+            if not file.exists():
+                return None
+            advice = f"{file} is damaged. Remove it, or fetch it again from {self.address}."
+            raise UserError(Problem("data.root", self.root, advice)) from error
 
     def _what_to_do(self, reason: str) -> Problem:
         return missing_files(
@@ -104,6 +112,7 @@ class CIFAR10(SmallPhotos):
     """50,000 training photos of ten kinds of things (Krizhevsky 2009)."""
 
     folder, expected = "cifar-10-batches-py", "data_batch_1 to data_batch_5, batches.meta"
+    test_file = "test_batch"
     address = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
     def __init__(
@@ -138,7 +147,7 @@ class CIFAR10(SmallPhotos):
 class SVHN(SmallPhotos):
     """73,257 house numbers' digits (Netzer et al. 2011)."""
 
-    folder, expected = "", "train_32x32.mat"
+    folder, expected, test_file = "", "train_32x32.mat", "test_32x32.mat"
     address = "http://ufldl.stanford.edu/housenumbers"
 
     def __init__(

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing_extensions import override
 
 from gan_cli.data.base import DataSource, Progress, ShardDataset
-from gan_cli.data.files.decode import Resize, UnusableImageError
-from gan_cli.data.files.framing import Crop, Framing, workers_rule
+from gan_cli.data.files.decode import MOST_MEGAPIXELS, Resize, UnusableImageError
+from gan_cli.data.files.framing import AUTO, Crop, Framing, reading_of, workers_rule
 from gan_cli.data.files.listing import tree_found
 from gan_cli.data.images import image_spec
 from gan_cli.data.shards.read import Shards, UnreadableShardError
 from gan_cli.errors import Problem, SettingsError, UserError, require
 from gan_cli.spec import DataSpec
 
+NO_AUTO = "needs to look at files before they are read. Use white, black or a colour"
 MOST_SHARDS = 1_000_000
 HEAD_BYTES = 2**16  # of each local shard, that tell it from others
 MOST_TRIED = 100  # samples read for a usable image before training
@@ -59,6 +60,9 @@ class WebDataset(DataSource):
         shuffle_buffer: int,
         workers: int | None,
         pixel_range: Sequence[float],
+        levels: Sequence[float] | None = None,
+        background: str = "white",
+        max_megapixels: float = MOST_MEGAPIXELS,
     ) -> None:
         require_package()
         framing = Framing(
@@ -68,6 +72,7 @@ class WebDataset(DataSource):
             resize=resize,
             crop=crop,
             flip=flip,
+            reading=reading_of(levels, background, max_megapixels),
         )
         require(
             (bool(root), "root", root, "give the folder where relative paths begin"),
@@ -75,6 +80,7 @@ class WebDataset(DataSource):
             (images is None or images >= 1, "images", images, "must be at least 1, or null"),
             (classes >= 0, "classes", classes, "must be at least 0"),
             (shuffle_buffer >= 0, "shuffle_buffer", shuffle_buffer, "must be at least 0"),
+            (background != AUTO, "background", background, NO_AUTO),
             workers_rule(workers),
             *framing.rules(),
         )

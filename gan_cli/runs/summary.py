@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from gan_cli.data.base import AnyDataset, ShardDataset
+from gan_cli.data.base import AnyDataset, Dataset, ShardDataset
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start, flatten
 from gan_cli.settings.schema import RESUMABLE
@@ -20,6 +20,7 @@ from gan_cli.training.loop import Reason
 from gan_cli.training.state import TrainState
 
 LARGEST_RATE = 1e-3  # that is advised
+MOST_CLASSES = 20  # named at the start
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 
@@ -46,7 +47,8 @@ def introduction(
         f"{config['model']['name']} on {config['data']['name']}: {amount(dataset)} of "
         f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, "
         f"{config['steps']} steps{epochs(config, dataset)} on {now['device']} ({where}) "
-        f"in {directory}"
+        f"in {directory}",
+        *class_counts(dataset),
     ]
     if start.state is not None:
         lines.append(f"resumed at step {state.step}")
@@ -64,6 +66,16 @@ def amount(dataset: AnyDataset) -> str:
     counted = f" with {dataset.images:,} images" if dataset.images else ""
     shards = len(dataset.shards.names)
     return f"{shards:,} shard{'s' if shards > 1 else ''}{counted}"
+
+
+def class_counts(dataset: AnyDataset) -> list[str]:
+    """A line with the classes and how many data each has; nothing without labels."""
+    if not isinstance(dataset, Dataset) or (counts := dataset.class_counts()) is None:
+        return []
+    names = [dataset.spec.name_of(label) for label in range(dataset.spec.classes)]
+    shown = [f"{name} {n:,}" for name, n in zip(names, counts, strict=True)][:MOST_CLASSES]
+    more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
+    return [f"classes: {', '.join(shown)}{more}"]
 
 
 def epochs(config: Config, dataset: AnyDataset) -> str:
@@ -179,6 +191,7 @@ def dry_run(config: Config, state: TrainState, dataset: AnyDataset, notes: Seque
     lines += [
         str(game),
         f"{amount(dataset)} of {spec.text}",
+        *class_counts(dataset),
         *(
             f"  range {domain.value_range or 'unbounded'}, {domain.classes} classes"
             for domain in ([spec] if isinstance(spec, DataSpec) else [spec.a, spec.b])

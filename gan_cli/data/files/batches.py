@@ -93,7 +93,7 @@ class Decoder(TorchDataset[tuple[np.ndarray, int]]):
         for step in range(len(self.rows)):
             used = int(self.rows[(first + step) % len(self.rows)])
             try:
-                return np.ascontiguousarray(self.files.read(self.files.paths[used])), used
+                return np.ascontiguousarray(self.files.load(used)), used
             except UnusableImageError:
                 continue
         raise RuntimeError("no file can be used, though one could when the run started")

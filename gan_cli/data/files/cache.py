@@ -8,25 +8,25 @@ counts.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import json
 import math
 import os
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor
 
 from gan_cli.data.datasets import Progress
+from gan_cli.data.files.cache_index import FORMAT, checksum, read_index
+from gan_cli.data.files.cache_place import cache_folder, limit_bytes, prune
 from gan_cli.data.files.decode import Shape, UnusableImageError
+from gan_cli.data.files.facts import Facts
 from gan_cli.data.files.listing import (
     TREE_EXPECTED,
     VERSION,
@@ -35,7 +35,7 @@ from gan_cli.data.files.listing import (
     list_files,
     tree_found,
 )
-from gan_cli.system.terminal import Terminal
+from gan_cli.data.files.pages import spread
 
 #: Also what scripts import from `gan_cli.data.image_files`, this module's name in version 0.1.0.
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 CHUNK = 256  # files decoded between two moves of the progress bar
+MOST_SAMPLED = 64  # files looked at where not all are decoded
 MOST_OF_DISK = 0.9  # share of the free space that a cache may take
 
 
@@ -66,45 +67,13 @@ class Decoded:
         images: uint8 (N, C, H, W), values 0..255; the system reads a page when it is used.
         good: indices of the listing's files that they come from, N of them, ascending.
         bad: (file, reason) for each that cannot be used.
+        notes: what was seen while they were decoded, as sentences.
     """
 
     images: Tensor
     good: list[int]
     bad: list[tuple[str, str]]
-
-
-def cache_folder() -> Path:
-    """Where caches lie: $GAN_TRAIN_CACHE, or the user's cache folder.
-
-    A user without a home (in a container, say) gets a temporary folder.
-    """
-    if named := os.environ.get("GAN_TRAIN_CACHE"):
-        return Path(named)
-    try:
-        folder = Path(platformdirs.user_cache_path("gan-train"))
-        if folder.is_absolute():  # else it begins with a ~ that stands for nothing
-            folder.mkdir(parents=True, exist_ok=True)
-            return folder
-        reason = "there is no home directory"
-    except (OSError, RuntimeError) as error:
-        reason = str(error)
-    return temporary_cache(reason)
-
-
-@functools.cache
-def temporary_cache(reason: str) -> Path:
-    """A folder for caches that only this user can write, said once."""
-    folder = Path(tempfile.gettempdir()) / f"gan-train-{getattr(os, 'getuid', int)()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        status = folder.lstat()
-        is_ours = status.st_uid == getattr(os, "getuid", int)() and not status.st_mode & 0o077
-    except OSError:
-        is_ours = False
-    if not is_ours or folder.is_symlink():
-        folder = Path(tempfile.mkdtemp(prefix="gan-train-"))
-    Terminal().say(f"note: caches lie in {folder} ({reason}). GAN_TRAIN_CACHE=FOLDER moves them.")
-    return folder
+    notes: tuple[str, ...] = ()
 
 
 def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) -> Decoded:
@@ -118,20 +87,48 @@ def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) 
 
     Raises:
         OSError: the cache folder cannot be written, or the disk has no room for it.
+        UserError: GAN_TRAIN_CACHE_GB is no number.
     """
-    folder = cache_folder() / "images" / key
-    if not folder.is_dir():
+    limit = limit_bytes()
+    folder, notes = cache_folder() / "images" / key, []
+    index = read_index(folder, total=len(listing.files), shape=shape)
+    if isinstance(index, str):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.with_suffix(".lock")):
-            if not folder.is_dir():  # another run may have built it meanwhile
+            # Another run may have built it meanwhile.
+            index = read_index(folder, total=len(listing.files), shape=shape)
+            if isinstance(index, str):
+                if folder.exists():
+                    notes.append(f"the cache {folder} is built anew: {index}.")
+                    shutil.rmtree(folder)
                 build_cache(folder, listing, shape=shape, progress=progress)
-    index: dict[str, Any] = json.loads((folder / "index.json").read_text("utf-8"))
+                index = read_index(folder, total=len(listing.files), shape=shape)
+                if isinstance(index, str):
+                    raise OSError(f"{folder}: {index}")
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # it was used now
+    prune(folder.parent, keep=folder, limit=limit)
     good, count = index["good"], len(index["good"])
-    if not count:
-        return Decoded(torch.empty(0, *shape.size, dtype=torch.uint8), good, index["bad"])
     size = count * math.prod(shape.size)
-    flat = torch.from_file(str(folder / "images.u8"), shared=False, size=size, dtype=torch.uint8)
-    return Decoded(flat.view(count, *shape.size), good, [tuple(pair) for pair in index["bad"]])
+    flat = torch.empty(0, dtype=torch.uint8)
+    if count:
+        file = str(folder / "images.u8")
+        flat = torch.from_file(file, shared=False, size=size, dtype=torch.uint8)
+    bad = [(str(name), str(reason)) for name, reason in index["bad"]]
+    return Decoded(flat.view(count, *shape.size), good, bad, (*index["notes"], *notes))
+
+
+def usable_in_cache(listing: Listing, shape: Shape, *, key: str) -> set[int] | None:
+    """The files that a cache was made of, by their numbers; None: there is no sound cache.
+
+    Args:
+        listing: the files.
+        shape: how they are decoded.
+        key: `listing.key(shape)`.
+    """
+    folder = cache_folder() / "images" / key
+    index = read_index(folder, total=len(listing.files), shape=shape, whole=False)
+    return None if isinstance(index, str) else set(index["good"])
 
 
 def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progress) -> None:
@@ -146,22 +143,52 @@ def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progr
     partial.mkdir()
     good: list[int] = []
     bad: list[tuple[str, str]] = []
-    total = len(listing.files)
+    facts, total = Facts(), len(listing.files)
     with ThreadPoolExecutor(os.cpu_count()) as pool, (partial / "images.u8").open("wb") as output:
         for start in range(0, total, CHUNK):
             numbers = range(start, min(start + CHUNK, total))
-            decoded = pool.map(lambda i: try_read(listing, shape, number=i), numbers)
-            for number, pixels in zip(numbers, decoded, strict=True):
+            seen = [Facts() for _ in numbers]
+            decoded = pool.map(
+                lambda i, facts: try_read(listing, shape, number=i, facts=facts), numbers, seen
+            )
+            for number, pixels, one in zip(numbers, decoded, seen, strict=True):
                 if isinstance(pixels, str):
-                    bad.append((listing.files[number], pixels))
+                    bad.append((listing.name(number), pixels))
                 else:
+                    one.saw_pixels(pixels)
                     good.append(number)
                     output.write(pixels.tobytes())
+                facts.merge(one)
             progress("decoding images", numbers[-1] + 1, total)
         output.flush()
         os.fsync(output.fileno())
-    (partial / "index.json").write_text(json.dumps({"good": good, "bad": bad}), "utf-8")
+    index = {
+        "format": FORMAT,
+        "good": good,
+        "bad": bad,
+        "notes": notes_of(facts, shape),
+        "shape": shape.size,
+        "checksum": checksum(partial / "images.u8"),
+    }
+    (partial / "index.json").write_text(json.dumps(index), "utf-8")
     partial.replace(folder)
+
+
+def notes_of(facts: Facts, shape: Shape) -> list[str]:
+    """What the user should know of files that were decoded."""
+    return facts.notes(levels=shape.reading.levels, background=shape.reading.background)
+
+
+def look_at_some(listing: Listing, shape: Shape) -> Facts:
+    """What a sample of the files shows, for data that are not decoded at once."""
+    facts = Facts()
+    for number in spread(range(len(listing.files)), MOST_SAMPLED):
+        one = Facts()
+        pixels = try_read(listing, shape, number=number, facts=one)
+        if not isinstance(pixels, str):
+            one.saw_pixels(pixels)
+        facts.merge(one)
+    return facts
 
 
 def require_room(folder: Path, needed: int) -> None:
@@ -175,9 +202,14 @@ def require_room(folder: Path, needed: int) -> None:
         raise OSError(f"{needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free in {folder}")
 
 
-def try_read(listing: Listing, shape: Shape, *, number: int) -> np.ndarray | str:
+def try_read(
+    listing: Listing, shape: Shape, *, number: int, facts: Facts | None = None
+) -> np.ndarray | str:
     """The pixels of file `number`, uint8 (C, H, W); or the reason why it cannot be used."""
     try:
-        return shape.read(listing.root / listing.files[number])
+        pixels = shape.read(listing.root / listing.files[number], listing.page(number), facts)
+        if facts is not None and listing.pages:
+            facts.paged = 0  # all are used
+        return pixels
     except UnusableImageError as error:
         return str(error)

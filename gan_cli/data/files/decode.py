@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from gan_cli.data.files.colours import over, to_srgb
+from gan_cli.data.files.depth import (
+    SIXTEEN,
+    Levels,
+    UnknownRangeError,
+    deep_colour,
+    kind_of,
+    scaled,
+)
+from gan_cli.data.files.depth import to_8_bit as deep_to_8_bit
+from gan_cli.data.files.facts import Facts
+from gan_cli.data.files.kinds import (
+    DAMAGE,
+    PAGED,
+    describe,
+    formats,
+    head_of,
+    is_heic,
+    open_heic,
+    without_texts,
+)
 
 Resize = Literal["cover", "stretch", "none"]
-BACKGROUND = (255, 255, 255)  # what shows through transparent pixels
+MOST_MEGAPIXELS = 300.0
+#: Pillow's own limit, far above ours, for headers inside of files.
+Image.MAX_IMAGE_PIXELS = 2**31
+#: Colour profiles may be so large, in bytes.
+PngImagePlugin.MAX_TEXT_CHUNK = 2**24
 
 
 class UnusableImageError(Exception):
@@ -19,6 +47,25 @@ class UnusableImageError(Exception):
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How what is in a file becomes 8 bits for each channel.
+
+    Attributes:
+        levels: values that become 0 and 255, of images with more than 8 bits; None: the range of
+            16 bits, and no images without a natural range.
+        background: what shows through transparent pixels: white, black or #rrggbb.
+        max_megapixels: above which an image is left out.
+    """
+
+    levels: Levels | None = None
+    background: str = "white"
+    max_megapixels: float = MOST_MEGAPIXELS
+
+
+USUAL = Reading()
+
+
+@dataclass(frozen=True, repr=False)
 class Shape:
     """How files are decoded, and which part is kept.
 
@@ -32,6 +79,7 @@ class Shape:
         load_height: of the decoded image, at least `height`; the middle is kept.
         load_width: likewise.
         resize: see `decode`.
+        reading: how files become 8 bits; in the text only where it is not the default.
     """
 
     channels: int
@@ -40,9 +88,20 @@ class Shape:
     load_height: int
     load_width: int
     resize: Resize
+    reading: Reading = USUAL
 
-    def read(self, path: Path | BinaryIO) -> np.ndarray:
+    def __repr__(self) -> str:
+        shown = [field.name for field in fields(self) if field.name != "reading"]
+        shown += ["reading"] * (self.reading != USUAL)
+        return f"Shape({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def read(self, path: Path | BinaryIO, page: int = 0, facts: Facts | None = None) -> np.ndarray:
         """Decode one file, or its bytes as a file in memory.
+
+        Args:
+            path: the file.
+            page: which of its pages or frames.
+            facts: is told what was seen.
 
         Returns:
             uint8 (C, H, W), values 0..255.
@@ -56,6 +115,9 @@ class Shape:
             height=self.load_height,
             width=self.load_width,
             resize=self.resize,
+            reading=self.reading,
+            page=page,
+            facts=facts,
         )
         top, left = (self.load_height - self.height) // 2, (self.load_width - self.width) // 2
         return pixels[:, top : top + self.height, left : left + self.width]
@@ -67,13 +129,20 @@ class Shape:
 
 
 def decode(
-    path: Path | BinaryIO, *, channels: int, height: int, width: int, resize: Resize
+    path: Path | BinaryIO,
+    *,
+    channels: int,
+    height: int,
+    width: int,
+    resize: Resize,
+    reading: Reading = USUAL,
+    page: int = 0,
+    facts: Facts | None = None,
 ) -> np.ndarray:
     """Read an image file of any kind.
 
-    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3). White
-    shows through transparent pixels. An animation gives its first frame. The EXIF orientation is
-    applied.
+    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3), in sRGB.
+    The background shows through transparent pixels. The EXIF orientation is applied.
 
     Args:
         path: the file, or its bytes as a file in memory.
@@ -82,6 +151,9 @@ def decode(
         width: of the result.
         resize: `cover`: scaled to fill height x width, the rest cut off evenly; `stretch`: scaled
             to height x width, whatever its own proportions; `none`: cut from the middle, unscaled.
+        reading: how it becomes 8 bits.
+        page: which of its pages or frames.
+        facts: is told what was seen.
 
     Returns:
         uint8 (channels, height, width), values 0..255.
@@ -89,55 +161,117 @@ def decode(
     Raises:
         UnusableImageError: not an image, damaged, of absurd size, or too small for `none`.
     """
-    image = over_background(open_image(path)).convert("L" if channels == 1 else "RGB")
+    image = open_image(path, reading=reading, page=page, facts=facts)
+    image = over(image, reading.background).convert("L" if channels == 1 else "RGB")
     pixels = np.array(fit(image, height, width, resize))  # asarray would be read-only
     return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
 
 
-def open_image(path: Path | BinaryIO) -> Image.Image:
+def open_image(
+    path: Path | BinaryIO,
+    *,
+    reading: Reading = USUAL,
+    page: int = 0,
+    facts: Facts | None = None,
+) -> Image.Image:
     """Read an image file of any kind as 8 bits: mode L, LA, RGB or RGBA, the right way up.
+
+    Its colours are sRGB; its `info` holds `icc_profile` if the file had a profile that can be used.
 
     Raises:
         UnusableImageError: not an image, damaged, or of absurd size.
     """
+    facts = Facts() if facts is None else facts
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # broken metadata, good pixels
-            with Image.open(path) as opened:
-                return to_8_bit(ImageOps.exif_transpose(opened))
-    except UnidentifiedImageError as error:
-        raise UnusableImageError("not an image") from error
+            with open_header(path) as opened:
+                return read_pixels(opened, path, reading=reading, page=page, facts=facts)
+    except UnknownRangeError as error:
+        raise UnusableImageError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableImageError("its header claims an absurd size") from error
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError) as error:
+    except DAMAGE as error:
         raise UnusableImageError(f"damaged ({error})") from error
 
 
-def to_8_bit(image: Image.Image) -> Image.Image:
-    """Bring any mode to L, LA, RGB or RGBA.
+def open_header(path: Path | BinaryIO) -> Image.Image:
+    """An image that is not read yet, in one of the formats that are decoded.
 
     Raises:
-        UnusableImageError: its pixels are floating-point numbers, whose range is unknown.
+        UnusableImageError: it is of no such format; says of which.
+        OSError, ValueError, SyntaxError, ...: it is damaged; see `DAMAGE`.
     """
-    if image.mode == "F":
-        raise UnusableImageError("floating-point pixels, whose range is unknown")
-    if image.mode.startswith("I"):  # 16 bits, which some formats deliver as 32
-        values = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8))
+    head = head_of(path)
+    if is_heic(head):
+        open_heic()
+    try:
+        return Image.open(path, formats=formats())
+    except UnidentifiedImageError as error:
+        raise UnusableImageError(describe(head)) from error
+    except ValueError:  # a text or a profile that is absurdly large, in a PNG
+        if not isinstance(path, Path):
+            path.seek(0)
+        data = path.read_bytes() if isinstance(path, Path) else path.read()
+        return Image.open(io.BytesIO(without_texts(data)), formats=formats())
+
+
+def read_pixels(
+    opened: Image.Image, path: Path | BinaryIO, *, reading: Reading, page: int, facts: Facts
+) -> Image.Image:
+    """The pixels of an image whose header was read; arguments and result as for `open_image`.
+
+    Raises:
+        UnusableImageError: it is too large.
+        UnknownRangeError: its pixels have no natural range.
+    """
+    opened.seek(page)
+    megapixels = opened.width * opened.height / 1e6
+    if megapixels > reading.max_megapixels:
+        raise UnusableImageError(
+            f"its header claims an absurd size, {opened.width}x{opened.height}: "
+            f"more than max_megapixels={reading.max_megapixels:g}"
+        )
+    profile = opened.info.get("icc_profile")
+    deep = kind_of(opened)
+    colour = deep_colour(opened, path, page, formats()) if deep is None else None
+    upright = ImageOps.exif_transpose(opened)
+    if colour is not None:
+        pixels = scaled(colour, SIXTEEN, reading.levels, facts)
+        image = Image.fromarray(pixels) if reading.levels else upright.convert(upright.mode)
+    elif deep is not None:
+        image = deep_to_8_bit(upright, deep, reading.levels, facts)
+    elif profile and upright.mode == "CMYK":
+        image = upright.copy()
+    else:
+        image = to_8_bit(upright)
+    is_first = page == 0 and opened.format in PAGED
+    with contextlib.suppress(*DAMAGE):
+        facts.paged += int(is_first and getattr(opened, "is_animated", False))
+    facts.transparent += int(is_transparent(image))
+    image.info = {}
+    if profile:
+        try:
+            image, profile = to_srgb(image, profile)
+            image.info = {"icc_profile": profile}
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            facts.profiles += 1
+    return to_8_bit(image) if image.mode == "CMYK" else image
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether some pixels are transparent."""
+    return image.mode in ("LA", "RGBA") and np.asarray(image.getchannel("A")).min() < 255
+
+
+def to_8_bit(image: Image.Image) -> Image.Image:
+    """Bring any mode of 8 bits or fewer to L, LA, RGB or RGBA."""
     gray = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         whole = image.convert("RGBA")
         return whole.convert("LA") if gray else whole
     return image.convert("L" if gray else "RGB")
-
-
-def over_background(image: Image.Image) -> Image.Image:
-    """Lay an image over white, if parts of it are transparent."""
-    if image.mode not in ("RGBA", "LA"):
-        return image
-    canvas = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-    return Image.alpha_composite(canvas, image.convert("RGBA"))
 
 
 def fit(image: Image.Image, height: int, width: int, resize: Resize) -> Image.Image:

@@ -15,6 +15,25 @@ FAILURES = (OSError, RuntimeError, EOFError, ValueError, HTTPException, zlib.err
 MOST_NAMED = 12  # files in a message
 
 
+def root_above(root: str, *folders: str) -> Path:
+    """The folder that `data.root` should name, if it names one of those in it instead.
+
+    Args:
+        root: value of `data.root`, perhaps with ~.
+        folders: names of the folders below it, the outer one first, in the last of which files lie.
+    """
+    given = Path(root).expanduser()
+    if given.joinpath(*folders).exists():
+        return given
+    for depth in range(1, len(folders) + 1):
+        whole = given.absolute()
+        if whole.parts[-depth:] == folders[:depth]:
+            above = whole.parents[depth - 1]
+            if above.joinpath(*folders).is_dir():
+                return above
+    return given
+
+
 def fetch(download: Callable[[], object], *, explain: Callable[[str], Problem]) -> None:
     """Run one of torchvision's downloads without what it prints.
 

@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gan_cli.data.augment import Augment
-from gan_cli.data.files.decode import Resize, Shape
+from gan_cli.data.files.colours import is_colour
+from gan_cli.data.files.decode import USUAL, Reading, Resize, Shape
 from gan_cli.data.images import channels_rule, sides
-from gan_cli.errors import Rule, as_typed
+from gan_cli.errors import Rule, as_typed, require
 
 Crop = Literal["center", "random"]
+AUTO = "auto"  # the background that shows most drawings
 
 
 def workers_rule(workers: int | None) -> Rule:
     """How many processes may read files, for `gan_cli.errors.require`."""
     return workers is None or workers >= 0, "workers", workers, "must be 0 or more, or null"
+
+
+def reading_of(levels: Sequence[float] | None, background: str, max_megapixels: float) -> Reading:
+    """The keys that say how files become 8 bits, as one; `reading_rules` checks it.
+
+    Raises:
+        SettingsError: `levels` are no two numbers.
+    """
+    if levels is None:
+        return Reading(None, background, max_megapixels)
+    is_pair = len(levels) == 2 and all(isinstance(level, int | float) for level in levels)
+    require((is_pair, "levels", levels, "give [low,high], or null"))
+    return Reading((float(levels[0]), float(levels[1])), background, max_megapixels)
+
+
+def reading_rules(reading: Reading) -> tuple[Rule, ...]:
+    """What must hold of the keys of a `Reading`, for `gan_cli.errors.require`."""
+    low, high = reading.levels or (0.0, 1.0)
+    background = reading.background
+    return (
+        (
+            -math.inf < low < high < math.inf,
+            "levels",
+            reading.levels,
+            "must be [low,high], the first the smaller one",
+        ),
+        (
+            background == AUTO or is_colour(background),
+            "background",
+            background,
+            "use white, black, auto or a colour, quoted: 'data.background=\"#336699\"'",
+        ),
+        (
+            0 < reading.max_megapixels < math.inf,
+            "max_megapixels",
+            reading.max_megapixels,
+            "must be above 0",
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +73,7 @@ class Framing:
         resize: see `gan_cli.data.files.decode.decode`.
         crop: from the middle, or anew at random each time.
         flip: mirror left and right at random.
+        reading: how files become 8 bits.
     """
 
     channels: int
@@ -39,6 +82,7 @@ class Framing:
     resize: Resize
     crop: Crop
     flip: bool
+    reading: Reading = USUAL
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,6 +108,7 @@ class Framing:
         image_size = as_typed(self.image_size)
         return (
             channels_rule("channels", self.channels),
+            *reading_rules(self.reading),
             (
                 load_height >= height and load_width >= width,
                 "load_size",
@@ -89,6 +134,7 @@ class Framing:
             load_height=self.loaded[0],
             load_width=self.loaded[1],
             resize=self.resize,
+            reading=self.reading,
         )
 
     @property

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from gan_cli.data.files.decode import Shape
+from gan_cli.data.files.kinds import ARCHIVE, describe, head_of
 from gan_cli.errors import Problem, UserError
 from gan_cli.system.files import find_files
 
@@ -32,12 +33,25 @@ class Listing:
         files: paths relative to it.
         labels: index into `classes` for each file; empty without classes.
         classes: names of the sub-folders; empty if files lie at the top.
+        notes: what the user should know of how the files are read.
+        pages: page or frame of each file, which may be listed several times; empty: the first.
     """
 
     root: Path
     files: list[str]
     labels: list[int]
     classes: list[str]
+    notes: tuple[str, ...] = ()
+    pages: tuple[int, ...] = ()
+
+    def page(self, number: int) -> int:
+        """Which page or frame of its file an entry is."""
+        return self.pages[number] if self.pages else 0
+
+    def name(self, number: int) -> str:
+        """What messages call an entry."""
+        page = self.page(number)
+        return self.files[number] + (f" (page {page + 1})" if page else "")
 
     def key(self, shape: Shape) -> str:
         """Fingerprint of the files (names, sizes, times) and of how they are decoded."""
@@ -50,6 +64,8 @@ class Listing:
             except OSError:
                 version = "a link that leads nowhere"
             digest.update(f"{name}\0{version}\0".encode("utf-8", "surrogateescape"))
+        if any(self.pages):
+            digest.update(repr(self.pages).encode())
         return digest.hexdigest()
 
 
@@ -65,7 +81,7 @@ def list_files(root: Path, *, key: str | None = "data.root") -> Listing:
         UserError: no such folder, or no file in it.
     """
     if not root.is_dir():
-        raise UserError(folder_problem(root, "no such folder.", key=key))
+        raise UserError(folder_problem(root, absence(root), key=key))
     files = [str(path.relative_to(root)) for path in find_files(root)]
     if not files:
         raise UserError(folder_problem(root, "no files.", key=key))
@@ -74,6 +90,17 @@ def list_files(root: Path, *, key: str | None = "data.root") -> Listing:
     classes = [] if at_top else sorted(set(tops))
     number = {name: index for index, name in enumerate(classes)}
     return Listing(root, files, [number[top] for top in tops] if classes else [], classes)
+
+
+def absence(root: Path) -> str:
+    """Why something is no folder, as a sentence, and what would work."""
+    if not root.is_file():
+        return "no such folder."
+    try:
+        what = describe(head_of(root))
+    except OSError:
+        what = ""
+    return f"is {ARCHIVE}, and give the folder." if what == ARCHIVE else "is a file. Give a folder."
 
 
 def folder_problem(root: Path, sentence: str, *, key: str | None) -> Problem:

@@ -12,13 +12,16 @@ from typing import Literal
 
 from PIL import Image
 
-from gan_cli.data.files.decode import Resize
+from gan_cli.data.files.decode import USUAL, Reading, Resize, UnusableImageError, open_header
 from gan_cli.data.files.framing import Crop, Framing
+from gan_cli.data.files.kinds import DAMAGE
 from gan_cli.data.files.listing import folder_problem, list_files
 from gan_cli.data.images import sides
 from gan_cli.errors import Rule, UserError, as_typed
 
 Preprocess = Literal["resize_and_crop", "resize", "crop", "scale_width", "none"]
+ORIENTATION = 0x0112  # in EXIF data
+ON_THEIR_SIDE = (5, 6, 7, 8)
 #: What each word means for `Framing`.
 METHODS: dict[Preprocess, tuple[Resize, Crop]] = {
     "resize_and_crop": ("stretch", "random"),
@@ -38,12 +41,14 @@ class Preprocessing:
         image_size: N or (height, width) of what networks see, in pixels.
         load_size: N or (height, width) that `resize_and_crop` scales to; None for the others.
         flip: mirror left and right at random.
+        reading: how files become 8 bits.
     """
 
     method: Preprocess
     image_size: int | Sequence[int]
     load_size: int | Sequence[int] | None
     flip: bool
+    reading: Reading = USUAL
 
     @property
     def size(self) -> tuple[int, int]:
@@ -115,6 +120,7 @@ class Preprocessing:
             resize=resize,
             crop=crop,
             flip=self.flip,
+            reading=self.reading,
         )
 
     def preview_framing(self, channels: int) -> Framing:
@@ -131,27 +137,35 @@ class Preprocessing:
             resize="stretch" if stretches else "cover",
             crop="center",
             flip=False,
+            reading=self.reading,
         )
 
 
-def common_size(folder: Path, *, key: str | None) -> tuple[int, int]:
+def common_size(
+    folder: Path, *, key: str | None, least: tuple[int, int] = (1, 1)
+) -> tuple[int, int]:
     """The largest (height, width) in pixels that all photos of a folder have, by their headers.
+
+    Photos count the right way up, as their EXIF data say.
 
     Args:
         folder: the photos.
+        least: (height, width) of the smallest photos that count, if there are any such.
         key: the config key that names the folder, for messages; None: no key names it.
 
     Raises:
         UserError: no such folder, or no photo in it.
     """
-    heights, widths = [], []
+    sizes = []
     for name in list_files(folder, key=key).files:
         try:
-            with Image.open(folder / name) as opened:
-                widths.append(opened.width)
-                heights.append(opened.height)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            with open_header(folder / name) as opened:
+                turned = opened.getexif().get(ORIENTATION) in ON_THEIR_SIDE
+                sizes.append((opened.height, opened.width)[:: -1 if turned else 1])
+        except (UnusableImageError, Image.DecompressionBombError, *DAMAGE):
             continue  # decoding reports it
-    if not heights:
+    if not sizes:
         raise UserError(folder_problem(folder, "no usable image.", key=key))
+    large = [size for size in sizes if size[0] >= least[0] and size[1] >= least[1]]
+    heights, widths = zip(*(large or sizes), strict=True)
     return min(heights), min(widths)
