@@ -16,10 +16,10 @@ from gan_cli.cli import commands
 from gan_cli.cli.app import OUTPUT_DIR
 from gan_cli.cli.help import DEFAULTS as HELP_DEFAULTS
 from gan_cli.errors import UserError
-from gan_cli.runs.resume import flatten
 from gan_cli.settings.check import check
 from gan_cli.settings.schema import RESUMABLE, SCHEMAS, config_dir, groups, register_schemas
 from gan_cli.settings.targets import arguments, node_at, places, resolve
+from gan_cli.settings.values import flatten
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]

@@ -40,6 +40,7 @@ from gan_cli.losses import NonSaturating
 from gan_cli.networks.dcgan import Discriminator
 from gan_cli.noise import Uniform
 from gan_cli.runs import checkpoint
+from gan_cli.runs.directory import read_config
 from gan_cli.runs.records import line_at, merge_line, read_lines
 from gan_cli.settings.build import load_data
 from gan_cli.spec import DataSpec
@@ -553,7 +554,11 @@ def test_another_objective_begins_another_best(cli: Cli) -> None:
     assert (best["objective"], best["direction"]) == ("eval/nearest_fake", "maximize")
     lines = read_lines(Path("outputs/x"))
     assert best["value"] == max(line["eval/nearest_fake"] for line in lines if line["step"] > 4)
-    typo = cli("resume=outputs/x", "steps=10", "objective=eval/typo")
+    assert cli("resume=outputs/x", "steps=10").code == 0  # the objective need not be named again
+    assert read_config(Path("outputs/x"))["objective"] == "eval/nearest_fake"
+    kept = checkpoint.read(Path("outputs/x/checkpoints/best.pt"))["best"]
+    assert (kept["objective"], kept["direction"]) == ("eval/nearest_fake", "maximize")
+    typo = cli("resume=outputs/x", "steps=12", "objective=eval/typo")
     assert "objective=eval/typo is not among what evaluations measure" in typo.out
 
 

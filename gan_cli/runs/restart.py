@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from gan_cli.runs.directory import is_unused, lock
-from gan_cli.runs.resume import Config, Enter, Start, find_start, from_directory, with_overrides
+from gan_cli.runs.resume import (
+    RANKING,
+    Config,
+    Enter,
+    Start,
+    find_start,
+    from_directory,
+    with_overrides,
+)
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.system.ranks import group_name
 
@@ -39,5 +47,7 @@ def find_restart(config: Config, from_command_line: Sequence[str], enter: Enter)
         enter(lock(begun))
         return Start(config=config, directory=begun)
     start = from_directory(begun, enter)
-    start = with_overrides(start, config, [key for key in from_command_line if key in RESUMABLE])
+    start = with_overrides(
+        start, config, [key for key in from_command_line if key in RESUMABLE | RANKING]
+    )
     return replace(start, from_user=True)  # what the command line asked for when it began

@@ -18,6 +18,7 @@ from gan_cli.runs.directory import CONFIG, find_run, is_unused, lock, read_confi
 from gan_cli.runs.index import INDEX, read_index
 from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE, TrainConfig
+from gan_cli.settings.values import flatten
 from gan_cli.system.shell import command
 
 Config = dict[str, Any]
@@ -26,6 +27,8 @@ Enter = Callable[[AbstractContextManager[None]], None]
 
 #: Keys that say how to start and what to compare, not what to train.
 STARTING = frozenset({"resume", "init_from", "dry_run", "objective", "direction"})
+#: Those of them that the run keeps unless the command line names them.
+RANKING = frozenset({"objective", "direction"})
 #: What a root key means for configs that were stored before it existed.
 BEFORE = {
     "checkpoint_minutes": 1.5,
@@ -118,7 +121,9 @@ def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -
             f"  to start a new run from these weights: {instead} ..."
         )
     start = _from_file(path) if new_run else from_directory(path, enter)
-    start = with_overrides(start, config, [key for key in from_command_line if key in allowed])
+    start = with_overrides(
+        start, config, [key for key in from_command_line if key in allowed | RANKING]
+    )
     if new_run and "output_dir" not in from_command_line and not config["trust_checkpoint"]:
         start = _beside_others(start, config["output_dir"])
     if new_run and start.state and start.is_finished:
@@ -173,7 +178,9 @@ def _start_auto(config: Config, from_command_line: Sequence[str], enter: Enter) 
         advice = f"{directory} was trained with another config:\n  {listed}"
         advice += "\n  Give another name, or the config it has."
         raise UserError(Problem("resume", "auto", advice))
-    start = with_overrides(start, config, [key for key in from_command_line if key in RESUMABLE])
+    start = with_overrides(
+        start, config, [key for key in from_command_line if key in RESUMABLE | RANKING]
+    )
     return replace(start, from_user=True)  # equal to what the user asked for, targets included
 
 
@@ -263,16 +270,20 @@ def typed(config: object, source: Path) -> Config:
     return {str(key): value for key, value in whole.items()}
 
 
-def with_overrides(start: Start, composed: Config, keys: Sequence[str]) -> Start:
-    """A start with the values that the command line gives for `keys`, and how it says to start."""
+def with_overrides(
+    start: Start, composed: Config, from_command_line: Sequence[str], *, allowed: frozenset[str]
+) -> Start:
+    """A start with the values that the command line gives for allowed keys, and how to start."""
     config = copy.deepcopy(start.config)
-    for key in keys:
+    for key in from_command_line:
+        if key not in allowed | RANKING:
+            continue
         *parents, last = key.split(".")
         source, target = composed, config
         for part in parents:
             source, target = source[part], target[part]
         target[last] = source[last]
-    for key in (*(STARTING - {"init_from"}), "trust_checkpoint", "debug"):
+    for key in ("resume", "dry_run", "trust_checkpoint", "debug"):
         config[key] = composed[key]
     return replace(start, config=config)
 
@@ -286,14 +297,3 @@ def _differences(before: Config, now: Config, *, but: frozenset[str] = frozenset
         for key in sorted(old.keys() | new.keys())
         if key not in ignored and old.get(key) != new.get(key)
     ]
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested config -> dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

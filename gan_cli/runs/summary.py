@@ -9,10 +9,11 @@ from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, Dataset, ShardDataset
 from gan_cli.runs.log import RunLog
-from gan_cli.runs.resume import PLACE, STARTING, Config, Start, flatten
+from gan_cli.runs.resume import PLACE, STARTING, Config, Start
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.targets import foreign_targets
 from gan_cli.settings.trust import needs_trust
+from gan_cli.settings.values import flatten
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.shell import arguments, command, program

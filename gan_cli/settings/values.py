@@ -149,3 +149,14 @@ def describe(hint: Any) -> str:
                 is_fixed = origin is tuple and Ellipsis not in inner
                 return f"{len(inner) if is_fixed else 'a list of'} {plural}, like {example}"
     return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested config -> dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
