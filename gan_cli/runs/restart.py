@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gan_cli.runs.directory import is_unused, lock
 from gan_cli.runs.resume import (
-    RANKING,
     Config,
     Enter,
     Start,
@@ -47,7 +46,5 @@ def find_restart(config: Config, from_command_line: Sequence[str], enter: Enter)
         enter(lock(begun))
         return Start(config=config, directory=begun)
     start = from_directory(begun, enter)
-    start = with_overrides(
-        start, config, [key for key in from_command_line if key in RESUMABLE | RANKING]
-    )
+    start = with_overrides(start, config, from_command_line, allowed=RESUMABLE)
     return replace(start, from_user=True)  # what the command line asked for when it began

@@ -121,9 +121,7 @@ def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -
             f"  to start a new run from these weights: {instead} ..."
         )
     start = _from_file(path) if new_run else from_directory(path, enter)
-    start = with_overrides(
-        start, config, [key for key in from_command_line if key in allowed | RANKING]
-    )
+    start = with_overrides(start, config, from_command_line, allowed=allowed)
     if new_run and "output_dir" not in from_command_line and not config["trust_checkpoint"]:
         start = _beside_others(start, config["output_dir"])
     if new_run and start.state and start.is_finished:
@@ -178,9 +176,7 @@ def _start_auto(config: Config, from_command_line: Sequence[str], enter: Enter) 
         advice = f"{directory} was trained with another config:\n  {listed}"
         advice += "\n  Give another name, or the config it has."
         raise UserError(Problem("resume", "auto", advice))
-    start = with_overrides(
-        start, config, [key for key in from_command_line if key in RESUMABLE | RANKING]
-    )
+    start = with_overrides(start, config, from_command_line, allowed=RESUMABLE)
     return replace(start, from_user=True)  # equal to what the user asked for, targets included
 
 
