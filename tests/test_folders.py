@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from gan_cli.cli import commands
 from gan_cli.data.base import Dataset
+from gan_cli.data.batches import make_batches
+from gan_cli.data.epochs import Batches, balanced_order
 from gan_cli.data.image_folder import ImageFolder
 from gan_cli.labels import is_name
+from gan_cli.spec import Batch
 from tests.conftest import Cli
 
 TINY = [
@@ -157,3 +161,49 @@ def test_folders_called_like_other_types_are_sampled_by_name(cli: Cli) -> None:
     result = cli(*command, app=commands.SAMPLE)
     assert result.code == 0, result.err
     assert sorted(path.name for path in Path("o").iterdir()) == ["0.5", "null", "true"]
+
+
+def epochs_of(data: Dataset, *, seed: int, n: int) -> list[list[int]]:
+    """Rows of the first n epochs."""
+    batches = make_batches(data, 4, seed=seed, device=torch.device("cpu"))
+    assert isinstance(batches, Batches)
+    return [batches.epoch(epoch).rows.tolist() for epoch in range(n)]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_balance_draws_classes_equally_often(tmp_path: Path, cache: bool) -> None:
+    fill(tmp_path, {"many": 22, "few": 2})
+    assert any("many has 22 images, few 2. data.balance=true" in n for n in load(tmp_path).notes)
+    data = load(tmp_path, balance=True, cache=cache, workers=0 if not cache else None)
+    assert not any("uneven" in note for note in data.notes)
+    first, second = epochs_of(data, seed=3, n=2)
+    for rows in (first, second):  # few is class 0, rows 0 and 1
+        assert len(rows) == 24
+        assert sorted(row for row in rows if row < 2) == [0] * 6 + [1] * 6
+        assert len({row for row in rows if row >= 2}) == 12
+    assert first != second
+    assert epochs_of(data, seed=3, n=2) == [first, second]
+    assert epochs_of(data, seed=4, n=1) != [first]
+    whole = make_batches(data, 5, seed=3, device=torch.device("cpu"))
+    batches = [next(whole) for _ in range(8)]
+    resumed = make_batches(data, 5, seed=3, device=torch.device("cpu"))
+    resumed.load_state_dict({"next_batch": 6})
+    again = next(resumed)
+    assert isinstance(again, Batch)
+    assert torch.equal(again.x, batches[6].x)  # type: ignore[union-attr]
+    held_out = data.split(4, mixed=True)[0]
+    (rows,) = epochs_of(held_out, seed=3, n=1)
+    assert held_out.rows is not None
+    assert set(rows) <= set(held_out.rows.tolist())
+
+
+def test_balance_without_classes_has_no_effect_and_says_so(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    notes = load(tmp_path, balance=True).notes
+    assert any("data.balance=true has no effect" in note for note in notes)
+
+
+def test_more_classes_than_data_balance_too() -> None:
+    order = balanced_order(torch.tensor([0, 2, 2, 2, 5]), torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 2, 2, 2, 5])[order]
+    assert labels.bincount(minlength=6)[[0, 2, 5]].sort()[0].tolist() == [1, 2, 2]

@@ -461,3 +461,32 @@ def test_two_processes_train_and_resume(tmp_path: Path) -> None:
     assert resumed.stdout.count("note: data resume at the beginning of a shard") == 1
     rejected = run(*together, "data.workers=3", cwd=tmp_path)
     assert rejected.stderr.count("5 shards for 6 workers (2 processes of 3)") == 1
+
+
+def test_images_merged_by_dots_in_their_names_are_rejected(tmp_path: Path) -> None:
+    write_tar(tmp_path / "s.tar", {f"IMG.{n:04d}.png": png(n) for n in range(6)})
+    with pytest.raises(UserError, match=r"sample IMG holds 6 images(.|\n)*5 images") as error:
+        load(tmp_path, shards="s.tar")
+    assert "IMG_0000.png" in str(error.value)
+    write_tar(tmp_path / "t.tar", {"a.png": png(1), "a.b.png": png(2), "c.png": png(3)})
+    with pytest.raises(UserError, match="sample a holds 2 images"):
+        load(tmp_path, shards="t.tar")
+
+
+def test_several_images_in_each_sample_are_said(tmp_path: Path) -> None:
+    files = {f"{n}.{side}.png": png(n) for n in range(3) for side in ("left", "right")}
+    write_tar(tmp_path / "s.tar", files)
+    (note,) = load(tmp_path, shards="s.tar").notes
+    assert "3 of the first 3 samples hold 2 images" in note
+    assert "left.png is used" in note
+
+
+def test_labels_beyond_the_classes_are_rejected_with_numbers(tmp_path: Path) -> None:
+    files: dict[str, bytes] = {}
+    for n in range(6):
+        files |= {f"{n}.png": png(n), f"{n}.cls": str(1 + n % 3).encode()}
+    write_tar(tmp_path / "s.tar", files)
+    with pytest.raises(UserError, match=r"data\.classes=3: 2 of the first 6 labels") as error:
+        load(tmp_path, shards="s.tar", classes=3)
+    assert "data.classes=4" in str(error.value)
+    assert load(tmp_path, shards="s.tar", classes=4).spec.classes == 4

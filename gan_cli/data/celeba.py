@@ -42,6 +42,7 @@ class CelebA(ImageFolder):
         cache: bool,
         workers: int | None,
         pixel_range: Sequence[float],
+        balance: bool = False,
     ) -> None:
         require((bool(root), "root", root, "give the folder that holds (or shall hold) celeba/"))
         self.data_root = root_above(root, "celeba", IMAGES)
@@ -56,6 +57,7 @@ class CelebA(ImageFolder):
             cache=cache,
             workers=workers,
             pixel_range=pixel_range,
+            balance=balance,
         )
         self.download, self.attribute = download, attribute
 

@@ -76,6 +76,7 @@ class Dataset:
         rows: which of the N are part of this data set, int64; None: all.
         identity: fingerprint, where one is known without reading all values.
         notes: what the user should know of how the data were loaded.
+        balance: each epoch draws all classes equally often.
     """
 
     values: Tensor | FileImages
@@ -86,6 +87,7 @@ class Dataset:
     rows: Tensor | None = None
     identity: str | None = None
     notes: tuple[str, ...] = ()
+    balance: bool = False
 
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else len(self.rows)

@@ -97,13 +97,27 @@ class Batches(ABC, Iterator[Batch]):
         """All data of one epoch in order, a function of (seed, epoch)."""
         if self._epoch is None or self._epoch[0] != epoch:
             n, augment = len(self.dataset), self.dataset.augment
-            order = torch.randperm(n, generator=generator_for(self.seed, "order", epoch))
+            generator = generator_for(self.seed, "order", epoch)
+            labels = self.labels_to_balance()
+            if labels is None:
+                order = torch.randperm(n, generator=generator)
+            else:
+                order = balanced_order(labels, generator)
             draws = None
             if augment is not None:
-                draws = augment.draws(n, seed=self.seed, epoch=epoch)[order]
+                draws = augment.draws(n, seed=self.seed, epoch=epoch)
+                # A datum may come twice, and then shall look different.
+                draws = draws[order] if labels is None else draws
             rows = order if self.dataset.rows is None else self.dataset.rows[order]
             self._epoch = (epoch, self.place(Part(rows, draws)))
         return self._epoch[1]
+
+    def labels_to_balance(self) -> Tensor | None:
+        """The label of each datum, if classes are drawn equally often; int64 (n,)."""
+        labels, rows = self.dataset.labels, self.dataset.rows
+        if not self.dataset.balance or labels is None:
+            return None
+        return labels if rows is None else labels[rows]
 
     def place(self, part: Part) -> Part:
         """Bring an epoch's order to where it is used."""
@@ -127,6 +141,33 @@ class Batches(ABC, Iterator[Batch]):
         if not isinstance(number, int) or not 0 <= number < 2**63:
             raise ValueError(f"next_batch={number}")
         self.next_batch = number
+
+
+def balanced_order(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """An order of as many data as there are, in which all classes come equally often.
+
+    Data of a small class come several times, in one shuffled order after the other; of a large
+    class only some come. The classes that come once more than others are drawn too.
+
+    Args:
+        labels: of the data, int64 (n,).
+        generator: of the shuffles.
+
+    Returns:
+        Places in `labels`, int64 (n,).
+    """
+    n, classes = len(labels), labels.unique()
+    share, rest = divmod(n, len(classes))
+    more = set(torch.randperm(len(classes), generator=generator)[:rest].tolist())
+    chosen = []
+    for number, label in enumerate(classes):
+        members = (labels == label).nonzero().flatten()
+        wanted = share + (number in more)
+        rounds = -(-wanted // len(members))
+        orders = [torch.randperm(len(members), generator=generator) for _ in range(rounds)]
+        if orders:
+            chosen.append(members[torch.cat(orders)[:wanted]])
+    return torch.cat(chosen)[torch.randperm(n, generator=generator)]
 
 
 def concatenate(tensors: list[Tensor]) -> Tensor:

@@ -33,6 +33,7 @@ from gan_cli.spec import DataSpec
 
 Pages = Literal["first", "all"]
 MOST_SAMPLED = 64  # files looked at where not all are decoded
+UNEVEN = 10  # times as many images in one class as in another
 WORKERS = 4  # at most, where data.workers is null
 
 
@@ -66,6 +67,7 @@ class ImageFolder(DataSource):
         background: str = "white",
         pages: Pages = "first",
         max_megapixels: float = MOST_MEGAPIXELS,
+        balance: bool = False,
     ) -> None:
         framing = Framing(
             channels=channels,
@@ -84,6 +86,7 @@ class ImageFolder(DataSource):
         self._pixels = image_spec(channels, framing.size, pixel_range=pixel_range, classes=0)
         self.root, self.cache, self.workers = Path(root).expanduser(), cache, workers
         self.framing, self.augment, self.pages = framing, framing.augment, pages
+        self.balance = balance
 
     @cached_property
     def shape(self) -> Shape:
@@ -149,7 +152,9 @@ class ImageFolder(DataSource):
         Raises:
             UserError: no such folder, or no usable image in it.
         """
-        return self._load(self.listing, progress=progress)
+        data = self._load(self.listing, progress=progress)
+        notes = (*data.notes, *balance_notes(data, balance=self.balance))
+        return replace(data, balance=self.balance, notes=notes)
 
     @override
     def load_test(self, *, seed: int, progress: Progress) -> Dataset | None:
@@ -227,6 +232,23 @@ class ImageFolder(DataSource):
             identity=key,
             notes=(*notes, *seen),
         )
+
+
+def balance_notes(data: Dataset, *, balance: bool) -> list[str]:
+    """A note on classes of very different sizes, or on a balance without classes."""
+    counts = data.class_counts()
+    if counts is None:
+        without = "data.balance=true has no effect: there are no classes."
+        return [without] if balance else []
+    there = {n: label for label, n in enumerate(counts) if n}
+    most, fewest = max(there), min(there)
+    if balance or most <= UNEVEN * fewest:
+        return []
+    large, small = (data.spec.name_of(there[n]) for n in (most, fewest))
+    return [
+        f"classes are uneven: {large} has {most:,} images, {small} {fewest:,}. data.balance=true "
+        "draws all classes equally often."
+    ]
 
 
 def labels_of(listing: Listing) -> Tensor | None:

@@ -15,28 +15,23 @@ from pathlib import Path
 from typing_extensions import override
 
 from gan_cli.data.base import DataSource, Progress, ShardDataset
-from gan_cli.data.files.decode import MOST_MEGAPIXELS, Resize, UnusableImageError
+from gan_cli.data.files.decode import MOST_MEGAPIXELS, Resize
 from gan_cli.data.files.framing import AUTO, Crop, Framing, reading_of, workers_rule
 from gan_cli.data.files.listing import tree_found
 from gan_cli.data.images import image_spec
-from gan_cli.data.shards.read import Shards, UnreadableShardError
+from gan_cli.data.shards.look import look_at_first
+from gan_cli.data.shards.read import Shards
 from gan_cli.errors import Problem, SettingsError, UserError, require
 from gan_cli.spec import DataSpec
 
 NO_AUTO = "needs to look at files before they are read. Use white, black or a colour"
 MOST_SHARDS = 1_000_000
 HEAD_BYTES = 2**16  # of each local shard, that tell it from others
-MOST_TRIED = 100  # samples read for a usable image before training
-MOST_NAMED = 5  # shards or samples named in a message
+MOST_NAMED = 5  # shards named in a message
 #: Runs any shell command, which a checkpoint's config must not.
 FORBIDDEN = "pipe"
 RANGE = re.compile(r"\{(-?\d{1,18})\.\.(-?\d{1,18})")
 EXAMPLE = "\"data.shards='faces-{000000..000099}.tar'\""
-CONTENT_EXPECTED = """\
-  expected: tar files of images, with the files of one image side by side
-    000001.jpg
-    000001.cls     its label as a number, for data.classes
-    000002.jpg"""
 
 
 class WebDataset(DataSource):
@@ -138,16 +133,20 @@ class WebDataset(DataSource):
 
     @override
     def load(self, *, seed: int, progress: Progress) -> ShardDataset:
-        """Check which shards are there, and that the first holds a usable image.
+        """Check which shards are there, and what the first samples hold.
 
         Raises:
-            UserError: one is not there, the first cannot be read, or holds no usable image.
+            UserError: one is not there, the first cannot be read, or `look_at_first` rejects it.
         """
         self._require_files()
         shards = self.shards()
-        require_image(shards)
         return ShardDataset(
-            shards, self._spec, self.framing.augment, self.images, identity=self._identity()
+            shards,
+            self._spec,
+            self.framing.augment,
+            self.images,
+            identity=self._identity(),
+            notes=tuple(look_at_first(shards)),
         )
 
     def _require_files(self) -> None:
@@ -247,32 +246,3 @@ def locate(name: str, root: Path) -> str:
         )
     )
     return name
-
-
-def require_image(shards: Shards) -> None:
-    """Look for a usable image in the first shard, or in the next ones while it has none at all.
-
-    Raises:
-        UserError: a shard cannot be read, or there is no such image.
-    """
-    reasons: list[str] = []
-    for name in shards.names:
-        try:
-            for sample in shards.read(name):
-                try:
-                    shards.decode(sample)
-                except UnusableImageError as error:
-                    reasons.append(f"    {name}: {sample['__key__']}: {error}")
-                    if len(reasons) == MOST_TRIED:
-                        break
-                else:
-                    return
-        except UnreadableShardError as error:
-            advice = f"{name} cannot be read ({error})."
-            raise UserError(Problem.about("data.shards", advice)) from error
-        if len(reasons) == MOST_TRIED:
-            break
-    where = f"the first {MOST_TRIED} samples" if len(reasons) == MOST_TRIED else "all shards"
-    examples = "".join(f"{text}\n" for text in reasons[:MOST_NAMED])
-    advice = f"no usable image in {where}.\n{examples}{CONTENT_EXPECTED}"
-    raise UserError(Problem.about("data.shards", advice))

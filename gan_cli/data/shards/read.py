@@ -108,9 +108,8 @@ class Shards:
             UnusableImageError: it has none, or one that is damaged, or no label.
         """
         label = self._label(sample) if self.classes else 0
-        for name, value in sample.items():
-            if name.rpartition(".")[2] in EXTENSIONS:
-                return self.shape.read(io.BytesIO(value)), label
+        for name in image_names(sample):
+            return self.shape.read(io.BytesIO(sample[name])), label
         extensions = ", ".join(f".{name}" for name in sample if not name.startswith("__"))
         raise UnusableImageError(f"no image among {extensions}")
 
@@ -131,6 +130,11 @@ class Shards:
                 for sample in self.read(name):
                     with contextlib.suppress(UnusableImageError):
                         yield self.decode(sample)
+
+
+def image_names(sample: Sample) -> list[str]:
+    """The names of a sample's images, without what its files share."""
+    return [name for name in sample if name.rpartition(".")[2] in EXTENSIONS]
 
 
 class WholeHeader(tarfile.TarInfo):
