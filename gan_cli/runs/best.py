@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gan_cli.errors import UserError
 from gan_cli.runs import checkpoint
+from gan_cli.runs.records import is_number
 
 
 @dataclass
@@ -66,7 +67,10 @@ def best_before(folder: Path, objective: str, direction: str) -> tuple[float | N
     if not file.exists():
         return None, None
     try:
-        best = checkpoint.read(file).get("best", {})
+        best = checkpoint.read(file).get("best")
+        value = best.get("value") if isinstance(best, dict) else None
+        if not isinstance(best, dict) or not (value is None or is_number(value)):
+            raise UserError(f"{file}: holds no value of an objective.")
     except UserError as error:
         return None, f"note: {error} Another best.pt is kept from here on."
     if (best.get("objective"), best.get("direction")) != (objective, direction):
@@ -75,4 +79,4 @@ def best_before(folder: Path, objective: str, direction: str) -> tuple[float | N
             f"({best.get('direction')}); from here on it is kept by {objective} ({direction}), "
             "of the evaluations that follow."
         )
-    return float(best["value"]), None
+    return None if value is None else float(value), None

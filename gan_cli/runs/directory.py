@@ -11,6 +11,7 @@ from typing import Any
 
 import filelock
 import yaml
+from typing_extensions import override
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
@@ -19,6 +20,7 @@ from gan_cli.system.shell import command
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
+LARGEST_CONFIG, DEEPEST_CONFIG = 2**20, 30  # bytes and levels
 MOST_NAMED = 5  # links in a message
 
 
@@ -132,7 +134,7 @@ def is_unused(path: Path) -> bool:
 
 def write_config(directory: Path, config: dict[str, Any]) -> None:
     """Write config.yaml."""
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(config, Dumper=PlainDumper, sort_keys=False, allow_unicode=True)
     with replacing(directory / CONFIG) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -145,13 +147,46 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     file = directory / CONFIG
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        with file.open("rb") as stored:
+            content = stored.read(LARGEST_CONFIG + 1)
+        if len(content) > LARGEST_CONFIG:
+            raise ValueError(f"larger than {LARGEST_CONFIG:,} bytes")
+        text = content.decode()
+        require_plain(text)
+        config = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{file}: cannot be read ({reason}).") from error
     if not isinstance(config, dict):
         raise UserError(f"{file}: not a config of gan-train.")
     return config
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes a list that stands in two places twice, as `require_plain` asks for."""
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def require_plain(text: str) -> None:
+    """Check, before anything is built, that a YAML text is no deeper than a config can be.
+
+    References are rejected: a few lines of them can stand for millions of values.
+
+    Raises:
+        ValueError: it is deeper, or refers to itself.
+        yaml.YAMLError: it is no YAML.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"*{event.anchor} refers to another place in it")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_CONFIG:
+            raise ValueError(f"deeper than {DEEPEST_CONFIG} levels")
 
 
 def require_writable(folder: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gan_cli.pictures import Picture
 from gan_cli.system.files import replacing
+
+#: A record's length, and the checksum of that.
+HEADER = struct.Struct("<QI")
+CHECKSUM_BYTES = 4
 
 
 def open_events(run: Path, *, first_step: int) -> Any:
@@ -48,14 +53,31 @@ def write_events(
 
 def trim_events(file: Path, step: int) -> None:
     """Drop TensorBoard events beyond `step`, and a last one that was cut short."""
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
 
-    records = list(RawEventFileLoader(str(file)).Load())
     with replacing(file) as temporary, temporary.open("wb") as output:
-        writer = RecordWriter(output)
-        for record in records:
-            if Event.FromString(record).step <= step:
-                writer.write(record)
-        writer.flush()
+        for record in records(file):
+            try:
+                event = Event.FromString(record[HEADER.size : -CHECKSUM_BYTES])
+            except DecodeError:  # damaged, and so is what follows
+                break
+            if event.step <= step:
+                output.write(record)
+
+
+def records(file: Path) -> Iterator[bytes]:
+    """The records of an event file, as they are stored, up to one that is damaged or cut short.
+
+    Each is its length (8 bytes), a checksum of that (4), its content, and a checksum of that (4).
+    """
+    from tensorboard.summary.writer.record_writer import masked_crc32c
+
+    left = file.stat().st_size
+    with file.open("rb") as stored:
+        while len(header := stored.read(HEADER.size)) == HEADER.size:
+            length, checksum = HEADER.unpack(header)
+            left -= HEADER.size + length + CHECKSUM_BYTES
+            if left < 0 or masked_crc32c(header[:8]) != checksum:
+                return
+            yield header + stored.read(length + CHECKSUM_BYTES)

@@ -57,7 +57,7 @@ class RunLog:
         metrics = directory / METRICS
         if step == 0 and metrics.is_file() and metrics.stat().st_size:
             self._guard(METRICS, lambda: metrics.replace(directory / f"before_restart.{METRICS}"))
-        self._guard(METRICS, lambda: trim_lines(metrics, step))
+        self._guard(METRICS, lambda: self._trim(metrics, step))
         self._metrics_file = self._open(METRICS)
         self._writer: Any = None
         self._guard("TensorBoard", self._open_tensorboard)
@@ -188,6 +188,10 @@ class RunLog:
 
         self._guard(folder, write)
         return path
+
+    def _trim(self, metrics: Path, step: int) -> None:
+        if wrong := trim_lines(metrics, step):
+            self.say(f"note: {metrics}: {wrong}")
 
     def _open_tensorboard(self) -> None:
         self._writer = open_events(self.directory, first_step=self.first_step)

@@ -68,8 +68,7 @@ def open_recorder(
     """The recorder of rank 0, with what earlier sessions of the run have left."""
     folder = log.directory / checkpoint.FOLDER
     health = Health()
-    for line in read_lines(log.directory):
-        health.add(line)
+    health.replay(read_lines(log.directory))
     best = Best(config["objective"], config["direction"])
     if config["eval_every"] and best.objective:
         best.value, note = best_before(folder, best.objective, best.direction)

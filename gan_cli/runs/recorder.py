@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from gan_cli.errors import DivergedError, GanTrainError
 from gan_cli.evaluation.registry import Evaluation
@@ -26,6 +27,8 @@ from gan_cli.theory.pictures import animate
 from gan_cli.training.health import Health
 from gan_cli.training.state import TrainState
 
+#: What Pillow raises of a picture that is damaged.
+UNREADABLE_PICTURE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 #: Named first in TensorBoard's HPARAMS tab.
 HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
 
@@ -148,7 +151,10 @@ class Recorder:
         """Write samples/final.png, and join the theory pictures; None: not this process's task."""
         if self.previews is None:
             return None
-        animate(self.runlog.directory / THEORY)
+        try:
+            animate(self.runlog.directory / THEORY)
+        except UNREADABLE_PICTURE as error:
+            self.runlog.say(f"note: {THEORY}/ has no animation: a picture is damaged ({error}).")
         return self.runlog.final_picture(self.previews.sheet(self.state.game.preview()))
 
     def _begin_save(self, step: int) -> None:

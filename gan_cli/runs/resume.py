@@ -251,7 +251,7 @@ def typed(config: object, source: Path) -> Config:
         config = {**BEFORE, **config}
     try:
         whole = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(TrainConfig), config))
-    except (OmegaConfBaseException, TypeError, ValueError) as error:
+    except (OmegaConfBaseException, TypeError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{source}: the config in it cannot be used ({reason}).") from error
     assert isinstance(whole, dict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -42,6 +42,17 @@ class Rule:
         """What it is logged under, 1 while it holds and 0 once it has ended."""
         prefix = MACHINE_PREFIX if self.keys[0].startswith(MACHINE_PREFIX) else PREFIX
         return prefix + self.name
+
+    def concerns(self, line: Line) -> bool:
+        """Whether a line holds what the rule looks at."""
+        return all(key in line for key in self.keys)
+
+    def evidence_in(self, lines: Sequence[Line]) -> str | None:
+        """As `evidence`; a damaged file may hold numbers that nothing can be computed from."""
+        try:
+            return self.evidence(lines)
+        except (ArithmeticError, ValueError):
+            return None
 
 
 def mean(lines: Sequence[Line], key: str) -> float:
@@ -193,22 +204,40 @@ class Health:
             message for each finding that is new.
         """
         logged: dict[str, float] = {}
-        messages = []
+        messages: list[str] = []
         for rule in self._rules:
-            if not all(key in line for key in rule.keys):
-                continue
-            lines = self._lines[rule.name]
-            lines.append(line)
-            evidence = rule.evidence(lines) if len(lines) == rule.lines else None
-            since = self._since.get(rule.name, rule.lines)
-            if evidence:
-                logged[rule.key] = 1.0
-                if since >= rule.lines:
-                    name = rule.name.replace("_", " ")
-                    messages.append(f"{name}: {evidence}. Try {rule.remedy}.")
-                self._active.add(rule.name)
-            elif rule.name in self._active:
-                logged[rule.key] = 0.0
-                self._active.remove(rule.name)
-            self._since[rule.name] = 0 if evidence else since + 1
+            if rule.concerns(line):
+                self._check(rule, line, logged, messages)
         return logged, messages
+
+    def replay(self, lines: Iterable[Line]) -> None:
+        """Go by the lines of earlier sessions, as if each had been added; only the newest matter.
+
+        A finding looks at the newest n lines, and whether it is new at n lines before those.
+        """
+        newest: dict[str, deque[Line]] = {
+            r.name: deque(maxlen=2 * r.lines + 1) for r in self._rules
+        }
+        for line in lines:
+            for rule in self._rules:
+                if rule.concerns(line):
+                    newest[rule.name].append(line)
+        for rule in self._rules:
+            for line in newest[rule.name]:
+                self._check(rule, line, {}, [])
+
+    def _check(self, rule: Rule, line: Line, logged: dict[str, float], messages: list[str]) -> None:
+        lines = self._lines[rule.name]
+        lines.append(line)
+        evidence = rule.evidence_in(lines) if len(lines) == rule.lines else None
+        since = self._since.get(rule.name, rule.lines)
+        if evidence:
+            logged[rule.key] = 1.0
+            if since >= rule.lines:
+                name = rule.name.replace("_", " ")
+                messages.append(f"{name}: {evidence}. Try {rule.remedy}.")
+            self._active.add(rule.name)
+        elif rule.name in self._active:
+            logged[rule.key] = 0.0
+            self._active.remove(rule.name)
+        self._since[rule.name] = 0 if evidence else since + 1
