@@ -142,7 +142,7 @@ RULES = (
     Rule(
         "discriminator_wins",
         ("prob/real", "prob/fake", "grad_norm/g"),
-        10,
+        5,  # few, because it may end by itself and has cost those steps all the same
         discriminator_wins,
         "loss=non_saturating if it is minimax, a smaller k or optimizer.lr_d, "
         "regularizer=[instance_noise] or [label_smoothing], model.discriminator.dropout=0.3",
