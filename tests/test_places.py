@@ -45,9 +45,7 @@ def test_a_run_finds_its_data_from_any_folder(
     monkeypatch.chdir(tmp_path / "third")  # still known from a third one
     result = elsewhere("resume=../outputs/f", "steps=6")
     assert result.code == 0, result.err
-    evaluated = elsewhere(
-        "run=../outputs/f", "metrics=diversity", "n=8", app=commands.EVALUATE
-    )
+    evaluated = elsewhere("run=../outputs/f", "metrics=diversity", "n=8", app=commands.EVALUATE)
     assert evaluated.code == 0, evaluated.err
     assert "data.root=pics is not in this folder" in evaluated.out
 
