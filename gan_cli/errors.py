@@ -171,8 +171,12 @@ def problems_in(error: Exception, *, key: str) -> list[Problem]:
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that is most like `word`; None if none comes close."""
-    matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    spellings: dict[str, str] = {}  # upper case and dashes make no other word
+    for choice in choices:
+        spellings.setdefault(choice.lower().replace("-", "_"), choice)
+    plain = word.lower().replace("-", "_")
+    matches = difflib.get_close_matches(plain, list(spellings), n=1, cutoff=0.5)
+    return spellings[matches[0]] if matches else None
 
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from gan_cli.pictures import Picture, draw, sheet, to_bytes, write_png
 from gan_cli.runs.directory import is_run, require_contained
 from gan_cli.settings.build import load_data
 from gan_cli.settings.trust import load_without_download, require_known_places
+from gan_cli.settings.values import seed_problems
 from gan_cli.spec import DataSpec
 from gan_cli.system.device import device_problems
 from gan_cli.system.terminal import Terminal
@@ -51,6 +52,12 @@ class Request:
         return self.model.sampler.spec
 
     @property
+    def seeds(self) -> list[int]:
+        """The seed, or the seeds, that samples are drawn with."""
+        seed = self.config["seed"]
+        return seed if isinstance(seed, list) else [seed]
+
+    @property
     def n(self) -> int:
         """How many samples, or rows of an interpolation."""
         if self.config["n"] is not None:
@@ -59,18 +66,23 @@ class Request:
             return N[self.config["mode"]]
         return len(self.labels) * (1 if self.config["mode"] == "interpolate" else PER_LABEL)
 
-    def in_rows(self) -> tuple[Tensor, list[int] | None, int | None]:
-        """Samples with those of one label side by side, their labels, and columns for a sheet."""
+    def in_rows(self, seed: int | None = None) -> tuple[Tensor, list[int] | None, int | None]:
+        """Samples with those of one label side by side, their labels, and columns for a sheet.
+
+        Args:
+            seed: to draw them with; None: the first.
+        """
+        seed = self.seeds[0] if seed is None else seed
         if self.labels is None:
-            return self.model.sample(self.n, seed=self.config["seed"]), None, None
+            return self.model.sample(self.n, seed=seed), None, None
         columns = self.n // len(self.labels) if self.n % len(self.labels) == 0 else None
         labels = [self.labels[index * len(self.labels) // self.n] for index in range(self.n)]
         numbers = torch.tensor(labels)
-        return self.model.sample(self.n, numbers, seed=self.config["seed"]), labels, columns
+        return self.model.sample(self.n, numbers, seed=seed), labels, columns
 
     def noise(self, n: int) -> Tensor:
         """The z of the first n samples, (n, dim)."""
-        return self.model.sampler.draw_noise(n, seed=self.config["seed"])
+        return self.model.sampler.draw_noise(n, seed=self.seeds[0])
 
     def caption(self, index: int, label: int | None) -> str:
         """Number of a sample, and its label's name."""
@@ -187,7 +199,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         raise UserError(Problem("n", request.n, f"is fewer than the {len(asked)} labels asked for"))
     if mode != "grid" and not request.spec.is_image:
         raise UserError(Problem("mode", mode, "the run's data are points. Use mode=grid."))
-    default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{config['seed']}"
+    seeds = "-".join(map(str, request.seeds))
+    default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{seeds}"
     out = Path(config["out"]) if config["out"] else default
     if not config["out"] and is_run(model.directory):
         require_contained(model.directory)
@@ -202,7 +215,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         reason = f"cannot be written ({error.strerror or error})."
         raise UserError(Problem("out", out, reason)) from error
     average = "" if model.game.average is None else ", averaged weights"
-    terminal.say(f"{mode} of step {model.step}, seed {config['seed']}{average}: {written}")
+    seeds = ", ".join(map(str, request.seeds))
+    terminal.say(f"{mode} of step {model.step}, seed {seeds}{average}: {written}")
     return 0
 
 
@@ -226,8 +240,7 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
         problems.append(Problem("labels", labels, "give one label, or a list like [0,1]"))
     for key in ARITHMETIC:
         problems += index_problems(key, config[key], mode)
-    if config["seed"] < 0:
-        problems.append(Problem("seed", config["seed"], "must be at least 0"))
+    problems += seed_problems(config["seed"], may_be_list=mode not in MODES or mode == "images")
     return problems + device_problems(config["device"])
 
 
@@ -272,23 +285,26 @@ def place_for(out: Path, mode: str) -> Path:
 
 
 def write_images(request: Request, out: Path) -> Path:
-    """One picture a sample, at its own size, in a folder; with labels, in one folder for each."""
-    samples, labels, _ = request.in_rows()
+    """One picture a sample, at its own size, in a folder; with labels, in one folder for each.
+
+    The names of several seeds' pictures say the seed.
+    """
     spec = request.spec
-    digits = len(str(len(samples) - 1))
-    names = [
-        f"{index:0{digits}d}.png"
-        if labels is None
-        else f"{spec.name_of(labels[index])}/{index:0{digits}d}.png"
-        for index in range(len(samples))
-    ]
+    images: dict[str, Tensor] = {}
+    for seed in request.seeds:
+        samples, labels, _ = request.in_rows(seed)
+        digits = len(str(len(samples) - 1))
+        prefix = f"seed_{seed}_" if len(request.seeds) > 1 else ""
+        for index, image in enumerate(to_bytes(samples, spec)):
+            folder = "" if labels is None else f"{spec.name_of(labels[index])}/"
+            images[f"{folder}{prefix}{index:0{digits}d}.png"] = image
     out.mkdir(parents=True, exist_ok=True)
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    others = sorted(files - set(names))
+    others = sorted(files - images.keys())
     if others:
         advice = f"holds other files ({others[0]}, ...). Give an empty folder."
         raise UserError(Problem("out", out, advice))
-    for name, image in zip(names, to_bytes(samples, spec), strict=True):
+    for name, image in images.items():
         gray = spec.shape[0] == 1
         (out / name).parent.mkdir(exist_ok=True)
         write_png(out / name, image[0].numpy() if gray else image.permute(1, 2, 0).numpy())

@@ -118,7 +118,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         advice = f"model={model.config['model']['name']} does not translate. Use gan-sample."
         raise UserError(Problem("run", config["run"], advice))
     translator = Translator(model, config["direction"], config["side_by_side"])
-    targets = place(files, source if source.is_dir() else source.parent, output)
+    targets = place(files, source, output)
     reading = reading_of(model.config["data"])
     failed, progress = [], LoadingBar()
     for done, (file, target) in enumerate(targets.items(), start=1):
@@ -138,7 +138,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
                 failed.append(f"{file}: {target} cannot be written ({reason})")
         progress("translated", done, len(files))
     count = len(files) - len(failed)
-    terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {output}/")
+    written = output if is_file_for(source, output) else f"{output}/"
+    terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {written}")
     if failed:
         listed = "\n".join(f"  {line}" for line in failed)
         advice = f"{len(failed)} files could not be translated:\n{listed}"
@@ -162,8 +163,14 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
     source, output = Path(config["input"]), Path(config["output"])
     if not source.exists():
         problems.append(Problem("input", source, "no such file or folder"))
-    if output.is_file():
+    one = is_file_for(source, output)
+    if output.is_file() and not one:
         problems.append(Problem("output", output, "is a file; give a folder"))
+    if source.is_file() and output.suffix and not one and not output.is_dir():
+        advice = f"no such format. Use {', '.join(sorted(KEPT))}, or a folder's name"
+        problems.append(Problem("output", output, advice))
+    if one:
+        return problems + device_problems(config["device"])
     inside = source if source.is_dir() else source.parent
     if source.exists() and output.resolve() == inside.resolve():
         advice = "holds the input, which would be overwritten"
@@ -189,17 +196,33 @@ def inputs(source: Path, output: Path) -> list[Path]:
     return files
 
 
+def is_file_for(source: Path, output: Path) -> bool:
+    """Whether `output` names the file that one translated image goes to."""
+    return source.is_file() and output.suffix.lower() in KEPT and not output.is_dir()
+
+
 def target_name(name: Path) -> Path:
     """The same name; `.png` is added to those of formats that are not written."""
     return name if name.suffix.lower() in KEPT else name.with_name(name.name + ".png")
 
 
-def place(files: list[Path], root: Path, output: Path) -> dict[Path, Path]:
+def place(files: list[Path], source: Path, output: Path) -> dict[Path, Path]:
     """Where each translation goes.
+
+    Args:
+        files: to translate.
+        source: the folder that they are in, or the one file.
+        output: a folder, or a file for the one file.
 
     Raises:
         UserError: two would go to one place, or one over an input.
     """
+    if is_file_for(source, output):
+        if output.resolve() == source.resolve():
+            advice = "is the input, which would be overwritten. Give another name"
+            raise UserError(Problem("output", output, advice))
+        return {source: output}
+    root = source if source.is_dir() else source.parent
     targets = {file: output / target_name(file.relative_to(root)) for file in files}
     sources = {file.resolve() for file in files}
     taken: dict[Path, Path] = {}

@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import gan_cli
@@ -319,7 +321,7 @@ def test_evaluating_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("fid", "not 1-channel images; use frechet_classifier"),
+        ("fid", "not 1-channel images"),
         ("theory", "p_data is not known"),
         ("label_agreement", "only for models that are asked for labels"),
         ("cycle", "only for models that translate"),
@@ -690,3 +692,26 @@ def test_more_samples_replace_fewer_in_metrics(tmp_path: Path) -> None:
         "step": 2, "loss/d": 1.0, "eval/diversity_fake": 3.0, "eval/samples": 20.0,
     }  # fmt: skip
     assert line_at(tmp_path, 3) == {}
+
+
+@pytest.mark.parametrize(
+    ("train", "metric"),
+    [
+        (["data=ring", "model=vanilla"], "frechet_classifier"),
+        (["data=digits", "model=vanilla"], "fid"),
+        (["data=image_folder", "data.root=pics", "data.image_size=8"], "frechet_classifier"),
+        (["data=image_folder", "data.root=pics", "data.image_size=8"], "fid"),
+    ],
+)
+def test_what_is_offered_instead_suits(cli: Cli, train: list[str], metric: str) -> None:
+    Path("pics").mkdir()
+    for index in range(8):  # no classes, no test split, gray
+        Image.new("L", (8, 8), index * 30).save(f"pics/{index}.png")
+    assert cli(*train, "steps=1", "data.batch_size=4", "sample_every=0", "name=r").code == 0
+    rejected = cli("run=outputs/r", f"metrics={metric}", "n=120", app=commands.EVALUATE)
+    assert rejected.code == 2
+    (offered,) = re.findall(r"These suit: ([\w, ]+)", rejected.err)
+    assert metric not in offered.split(", ")
+    names = ",".join(name for name in offered.split(", ") if name in ("diversity", "nearest"))
+    done = cli("run=outputs/r", f"metrics=[{names}]", "n=120", app=commands.EVALUATE)
+    assert done.code == 0, done.err

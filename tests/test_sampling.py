@@ -273,3 +273,33 @@ def test_class_names_from_a_file_are_no_paths(cgan: Cli) -> None:
         assert result.code == 2
         assert "does not fit its own config" in result.err
         assert not list(Path().rglob("*evil*"))
+
+
+def test_images_of_several_seeds(vanilla: Cli) -> None:
+    result = sample(vanilla, "v", "mode=images", "n=3", "seed=[0,4]", "out=x")
+    assert result.code == 0, result.err
+    assert "seed 0, 4" in result.out
+    names = sorted(path.name for path in Path("x").iterdir())
+    assert names == [f"seed_{seed}_{i}.png" for seed in (0, 4) for i in range(3)]
+    assert sample(vanilla, "v", "mode=images", "n=3", "seed=4", "out=y").code == 0
+    for index in range(3):
+        assert np.array_equal(pixels_of(f"x/seed_4_{index}.png"), pixels_of(f"y/{index}.png"))
+    assert sample(vanilla, "v", "mode=images", "n=2", "seed=[0,1]").code == 0
+    for arguments, words in (
+        (["seed=[0,1]"], "seed=[0,1]: only mode=images takes several. Give one, like seed=0"),
+        (["mode=images", "seed=[0,0]"], "seed=[0,0]: names one seed twice"),
+        (["mode=images", "seed=[]"], "seed=[]: must be a whole number"),
+        (["seed=x"], "seed=x: must be a whole number"),
+        (["seed=0.5"], "seed=0.5: must be a whole number"),
+        (["seed=[-1]", "mode=images"], "must be at least 0"),
+        (["seed=1,2"], "Write 'seed=[1,2]' for a list"),
+    ):
+        rejected = sample(vanilla, "v", *arguments)
+        assert rejected.code == 2
+        assert words in rejected.err
+
+
+def test_conditional_images_of_several_seeds(cgan: Cli) -> None:
+    result = sample(cgan, "c", "labels=[1,2]", "n=2", "mode=images", "seed=[0,1]", "out=x")
+    assert result.code == 0
+    assert sorted(path.name for path in Path("x/1").iterdir()) == ["seed_0_0.png", "seed_1_0.png"]

@@ -187,3 +187,25 @@ def test_samplers_and_translators_know_what_they_are(trained: Cli) -> None:
             model.translate(images, "a2b")
     with pytest.raises(ValueError, match="direction=up"):
         model.translate(torch.zeros(1, 1, 16, 16), "up")  # type: ignore[arg-type]
+
+
+def test_one_image_goes_to_one_file(trained: Cli) -> None:
+    Image.fromarray(picture(20, 24, 3)).save("photo.jpg")
+    Path("folder").mkdir()
+    result = translate(trained, "input=photo.jpg", "output=new/x.png", "direction=b2a")
+    assert result.code == 0, result.err
+    assert result.out.endswith("written to new/x.png\n")
+    with Image.open("new/x.png") as image:
+        assert (image.size, image.format) == ((24, 20), "PNG")
+    assert translate(trained, "input=photo.jpg", "output=new/x.png", "direction=a2b").code == 0
+    assert translate(trained, "input=photo.jpg", "output=folder", "direction=b2a").code == 0
+    assert Path("folder/photo.jpg").is_file()
+    for output, words in (
+        ("photo.jpg", "output=photo.jpg: is the input, which would be overwritten"),
+        ("x.gif", "output=x.gif: no such format. Use .bmp, .jpeg, .jpg, .png"),
+    ):
+        rejected = translate(trained, "input=photo.jpg", f"output={output}")
+        assert rejected.code == 2
+        assert words in rejected.err
+    rejected = translate(trained, "input=folder", "output=new/x.png")
+    assert "output=new/x.png: is a file; give a folder" in rejected.err

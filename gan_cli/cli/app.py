@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gan_cli import __version__
 from gan_cli.cli import explain, mistakes
 from gan_cli.cli.arguments import SWEEP_FLAGS, prepare
+from gan_cli.cli.numbers import with_whole_numbers
 from gan_cli.errors import GanTrainError, Problem, UserError, printable
 from gan_cli.settings.schema import PATHS, config_dir, register_schemas
 from gan_cli.system.shell import expand_home
@@ -104,8 +105,11 @@ class App:
             *mistakes.hydra_folder_problems(self.name, arguments),
             *explain.group_problems(arguments),
         ]
+        if flag := mistakes.flag_problem(self.config_name, arguments):
+            problems.insert(0, flag)
         if problems:
             raise rejection(problems, where="the command line")
+        arguments = sys.argv[1:] = with_whole_numbers(self.config_name, arguments)
         if SWEEP_FLAGS & set(arguments):
             return self._sweep(arguments)
         codes: list[int] = []
@@ -133,11 +137,20 @@ class App:
     def _sweep(self, arguments: list[str]) -> int:
         """Run all jobs of a sweep, then write and print their table."""
         self._require_a_sweep_makes_sense()
-        from gan_cli.cli.sweep.overview import Overview, finish
-        from gan_cli.cli.sweep.plan import discard_if_unused, plan_sweep
+        from gan_cli.cli.sweep.plan import alone, plan_sweep
 
         plan = plan_sweep(arguments, output_dir=OUTPUT_DIR)
         sys.argv[1:] = plan.arguments
+        for note in plan.notes:
+            print(f"note: {note}")  # noqa: T201
+        with alone(plan.folder):
+            return self._run_plan(plan)
+
+    def _run_plan(self, plan: Plan) -> int:
+        """Run the jobs of a sweep that is locked."""
+        from gan_cli.cli.sweep.overview import Overview, finish
+        from gan_cli.cli.sweep.plan import discard_if_unused
+
         failed: list[Record] = []
         ended: Exception | None = None
         try:

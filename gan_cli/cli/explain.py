@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
 from gan_cli.cli.arguments import BACKBONE, BACKBONE_GROUP
-from gan_cli.cli.keys import all_options, composed_keys, field_names, field_type, is_value
+from gan_cli.cli.help import DEFAULTS
+from gan_cli.cli.keys import (
+    all_options,
+    composed_keys,
+    default_of,
+    field_names,
+    field_type,
+    is_value,
+    options_with,
+    type_names,
+)
+from gan_cli.cli.mistakes import list_problem, lone_word_problem, option_for
+from gan_cli.cli.recipes import recipe_problem, suffix_problem
 from gan_cli.errors import NO_VALUE, Problem, did_you_mean
 from gan_cli.settings.schema import (
     MISSING,
@@ -17,6 +30,8 @@ from gan_cli.settings.schema import (
 )
 from gan_cli.system.shell import hydra_value
 
+#: Keys that a sweep cannot have several of.
+ONE_VALUE = frozenset({"name", "output_dir", "resume", "objective", "direction"})
 MOST_LISTED = 40  # names after `There are:`; more would hide the rest of the message
 
 
@@ -37,14 +52,20 @@ def explain(config_name: str, error: Exception, *, arguments: list[str]) -> Prob
             continue
         problem = (
             backbone_problem(text, message)
-            or syntax_problem(text, message, roots=roots)
+            or lone_word(text, overrides, config_name=config_name, options=options)
+            or syntax_problem(text, message, config_name=config_name, options=options)
+            or suffix_problem(text, users_folder)
             or option_problem(text, message, options=options)
             or root_problem(text, message, config_name=config_name, roots=roots)
         )
         if problem:
             return problem
-    inner = inner_key_problem(config_name, error, overrides=overrides)
-    return inner or in_hydras_words(error)
+    return (
+        inner_key_problem(config_name, error, overrides=overrides)
+        or recipe_problem(overrides, users_folder, config_name=config_name, options=options)
+        or interpolation_problem(message)
+        or in_hydras_words(error)
+    )
 
 
 def group_problems(arguments: list[str]) -> list[Problem]:
@@ -91,32 +112,62 @@ def key_problems(command: str, config: dict[str, Any], *, config_name: str) -> l
     ]
 
 
-def syntax_problem(text: str, error: str, *, roots: list[str]) -> Problem | None:
+def lone_word(
+    text: str, overrides: list[str], *, config_name: str, options: dict[str, list[str]]
+) -> Problem | None:
+    """A word without `=`, which only `~key` may be."""
+    if "=" in text or text.startswith("~"):
+        return None
+    return lone_word_problem(config_name, text, overrides, options=options)
+
+
+def syntax_problem(
+    text: str, error: str, *, config_name: str, options: dict[str, list[str]]
+) -> Problem | None:
     """An override that Hydra's grammar cannot read, or reads as a sweep."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    key, equals, value = text.partition("=")
+    key, _, value = text.partition("=")
     quoted = shlex.quote(f"{key}={hydra_value(value)}")
     try:
         parsed = OverridesParser.create().parse_override(text)
     except HydraException:
-        if not equals:
-            return Problem.about(key, join("not of the form key=value.", did_you_mean(key, roots)))
-        return Problem(
+        full = full_key(config_name, key.partition("[")[0])
+        listed = list_problem(key, value, full, default_of(config_name, full))
+        return listed or Problem(
             key,
             value,
             "cannot be read, because Hydra gives some characters in it a meaning. "
             f"Quote it twice, for the shell and for Hydra:\n  {quoted}",
         )
     if parsed.is_sweep_override() and "Ambiguous value" in error:
-        return Problem(
-            key,
-            value,
-            f"a comma makes a sweep. Add -m to sweep, write [{value}] for a list, "
-            f"or quote it as text: {quoted}",
-        )
+        return Problem(key, value, comma_advice(config_name, key, value, options=options))
     return None
+
+
+def comma_advice(config_name: str, key: str, value: str, *, options: dict[str, list[str]]) -> str:
+    """What works instead of `key=value` with several values and without -m."""
+    kinds, default = type_names(config_name, key), default_of(config_name, key)
+    is_group = key in options
+    takes_text = "str" in kinds or isinstance(default, str)
+    takes_list = (
+        key == "regularizer"
+        or isinstance(default, list)
+        or (not is_group and any(kind == "Any" or kind.startswith("list") for kind in kinds))
+    )
+    ways = []
+    if config_name == "train" and key not in ONE_VALUE:
+        ways.append("add -m to sweep")
+    if takes_list:
+        ways.append(f"write {shlex.quote(f'{key}=[{value}]')} for a list")
+    if takes_text and not is_group and not takes_list:
+        quoted = shlex.quote(f"{key}={hydra_value(value)}")
+        ways.append(f"quote it as text: {quoted}")
+    if not ways:
+        ways.append(f"give one value, and call gan-{config_name} once for each")
+    advice = ", or ".join(ways)
+    return f"a comma makes a sweep. {advice[0].upper()}{advice[1:]}"
 
 
 def option_problem(text: str, error: str, *, options: dict[str, list[str]]) -> Problem | None:
@@ -129,6 +180,8 @@ def option_problem(text: str, error: str, *, options: dict[str, list[str]]) -> P
         return Problem(key, value, f"the group is there already. Drop the +: {group}={value}")
     for option in value.strip("[]").split(","):
         if option not in options[group] and f"{group}/{option}" in error:
+            if meant := option_for(group, option, options[group]):
+                return Problem(group, option, f"no such option. Did you mean {meant}?")
             return Problem(group, option, f"no such option. {suggest(option, options[group])}")
     return None
 
@@ -177,7 +230,35 @@ def inner_key_problem(
                 continue
             parent = key.rpartition(".")[0]
             beside = [name for name in known if name.rpartition(".")[0] == parent]
+            if owners := options_with(key):
+                return Problem.about(key, f"no such key. {owners_advice(key, owners, overrides)}")
             return Problem.about(key, f"no such key. {suggest(key, beside or known)}")
+    return None
+
+
+def owners_advice(key: str, owners: list[str], overrides: list[str]) -> str:
+    """Which options of its group have a key that the chosen one lacks."""
+    group = key.partition(".")[0]
+    chosen = [text.partition("=")[2] for text in overrides if text.startswith(f"{group}=")]
+    which = f"{group}={chosen[-1] if chosen else DEFAULTS.get(group, 'null')}"
+    if group == "data" and "image_folder" in owners:
+        others = ", ".join(name for name in owners if name != "image_folder")
+        return (
+            f"{which} has none. For images of your own add data=image_folder; others that have "
+            f"it: {others}"
+        )
+    return f"{which} has none. These have it: {', '.join(f'{group}={name}' for name in owners)}"
+
+
+def interpolation_problem(message: str) -> Problem | None:
+    """A value that refers to another one, or to a variable, that is not there."""
+    key = re.search(r"full_key: (\S+)", message)
+    where = key[1] if key else ""
+    if match := re.search(r"Environment variable '(.+?)' not found", message):
+        advice = f"needs the environment variable {match[1]}, which is not set"
+        return Problem.about(where, advice)
+    if match := re.search(r"Interpolation key '(.+?)' not found", message):
+        return Problem.about(where, f"refers to {match[1]}, which is not there")
     return None
 
 
@@ -202,6 +283,14 @@ def suggest_key(config_name: str, name: str, *, roots: list[str]) -> str:
         either = " or ".join(inside[:3])
         return did_you_mean(either, [either])
     return suggest(name, roots)
+
+
+def full_key(config_name: str, name: str) -> str:
+    """The dotted key that a name without its group means; itself if there is none."""
+    if "." in name or name in field_names(config_name):
+        return name
+    inside = [key for key in composed_keys(config_name, []) if key.rpartition(".")[2] == name]
+    return inside[0] if inside else name
 
 
 def join(*sentences: str) -> str:

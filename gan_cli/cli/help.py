@@ -53,7 +53,7 @@ keys (default)
                        each; interpolate: from one z to another; arithmetic:
                        mean of a - mean of b + mean of c (grid)
   n=N                  how many samples (64; 10 of each label)
-  seed=N               other seeds, other samples (0)
+  seed=N               other seeds, other samples; mode=images: a list (0)
   labels=LIST          of a conditional model: a number, a name or a list (all)
   a=LIST               numbers of samples for mode=arithmetic ([0,1,2])
   b=LIST               likewise ([3,4,5])
@@ -73,12 +73,13 @@ examples
 TRANSLATE_HELP = """\
 gan-translate: images from one domain of a CycleGAN to the other
 
-usage:  gan-translate run=RUN_DIR input=PATH output=DIR [key=value ...]
+usage:  gan-translate run=RUN_DIR input=PATH output=PATH [key=value ...]
 
 keys (default)
   run=PATH             a run directory (newest checkpoint), or a checkpoint file
   input=PATH           a folder, with sub-folders if any, or one image
-  output=DIR           where the translations go, under the same names
+  output=PATH          folder for the translations, under the same names; for
+                       one image a file, like x.png
   direction=NAME       a2b, b2a (a2b)
   side_by_side=B       each image beside its translation (false)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,41 @@ def all_options(users_folder: str | None) -> dict[str, list[str]]:
     return options
 
 
+def options_with(key: str) -> list[str]:
+    """The options of a key's group that have it, like those of data.root."""
+    group, _, inner = key.partition(".")
+    return [option for option in groups().get(group, []) if inner in _keys_of(group, option)]
+
+
+def _keys_of(group: str, option: str) -> set[str]:
+    """The keys in an option's file, and in those that it builds on."""
+    import yaml
+
+    content = yaml.safe_load((config_dir() / group / f"{option}.yaml").read_text("utf-8")) or {}
+    bases = [name for name in content.get("defaults", []) if isinstance(name, str)]
+    inherited = [_keys_of(group, base) for base in bases if base != "_self_"]
+    return set(content).union(*inherited) - {"defaults"}
+
+
+def default_of(config_name: str, key: str, overrides: Sequence[str] = ()) -> object:
+    """What a dotted key is without being set; None if it is not there, or null."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = _composed(config_name, overrides)
+    try:
+        value = OmegaConf.select(config, key)
+    except OmegaConfBaseException:  # it refers to what is not there
+        return None
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
 def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
     """All dotted keys of the config with the groups chosen as in `overrides`, as far as valid."""
+    return sorted(_dotted(_composed(config_name, overrides)))
+
+
+def _composed(config_name: str, overrides: Sequence[str]) -> Any:
     from hydra import compose, initialize_config_dir
 
     options = groups()
@@ -40,7 +73,7 @@ def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
         backbones = [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
         chosen += [text for text in backbones if "," not in text]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return sorted(_dotted(compose(config_name, chosen)))
+        return compose(config_name, chosen)
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterable[str]:

@@ -200,10 +200,16 @@ def choose(
     for name in names:
         problems += choice_problems(key, name, list(METRICS))
         if name in METRICS and (reason := METRICS[name].unsuited(subject)):
-            problems.append(Problem(key, name, reason))
+            problems.append(Problem(key, name, reason + instead(subject)))
     if problems:
         raise UserError(problems)
     return list(dict.fromkeys(names))
+
+
+def instead(subject: Subject) -> str:
+    """Which metrics do suit a model and its data, for a message on one that does not."""
+    suited = [name for name, metric in METRICS.items() if metric.unsuited(subject) is None]
+    return f". These suit: {', '.join(suited)}" if suited else ""
 
 
 class Evaluation:

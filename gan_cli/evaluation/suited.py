@@ -1,4 +1,7 @@
-"""Why a metric does not suit a model or its data, and what to use instead."""
+"""Why a metric does not suit a model or its data.
+
+Which others do suit is for `registry.choose` to say, which knows all of them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def not_from_noise(subject: Subject) -> str | None:
     """For models that draw samples."""
     if isinstance(subject.game, FromNoise):
         return None
-    return "the model draws no samples from noise; use cycle, translation"
+    return "the model draws no samples from noise"
 
 
 def not_translating(subject: Subject) -> str | None:
@@ -40,9 +43,7 @@ def not_translating(subject: Subject) -> str | None:
 
 def not_images(subject: Subject) -> str | None:
     """For images."""
-    return (
-        None if subject.sampler.spec.is_image else "only for images; points have theory, diversity"
-    )
+    return None if subject.sampler.spec.is_image else "only for images"
 
 
 def no_test_data(subject: Subject) -> str | None:
@@ -59,7 +60,7 @@ def no_labels(subject: Subject) -> str | None:
     """For data in classes."""
     if subject.sampler.spec.classes > 1:
         return None
-    return "the data have no classes to tell apart; for colour photos use fid, kid"
+    return "the data have no classes to tell apart"
 
 
 def not_conditional(subject: Subject) -> str | None:
@@ -95,11 +96,10 @@ def no_convolutions(subject: Subject) -> str | None:
 def not_for_inception(subject: Subject) -> str | None:
     """For colour photos, where Inception can be had."""
     channels, *sides = subject.sampler.spec.shape
-    instead = "use frechet_classifier, kernel_classifier, prdc_classifier"
     if channels != 3:
-        return f"Inception knows colour photos, not {channels}-channel images; {instead}"
+        return f"Inception knows colour photos, not {channels}-channel images"
     if min(sides) < INCEPTION_SIDE:
-        return f"Inception makes nothing of {min(sides)} pixels, enlarged to 299; {instead}"
+        return f"Inception makes nothing of {min(sides)} pixels, enlarged to 299"
     weights = subject.reference.inception_weights
     if weights is None:
         return "needs inception=FILE, the network's weights, or inception=download"
@@ -114,7 +114,7 @@ def too_few_for_fid(subject: Subject) -> str | None:
         return None
     return (
         f"{have} data give no covariance of {INCEPTION_FEATURES} features, and numbers that "
-        "nobody can compare; use 10,000 or more, or kid"
+        "nobody can compare; use 10,000 or more"
     )
 
 

@@ -104,7 +104,7 @@ class SampleConfig:
     run: str = MISSING
     mode: str = MISSING
     n: int | None = MISSING
-    seed: int = MISSING
+    seed: Any = MISSING
     labels: Any = MISSING
     a: list[int] | None = MISSING
     b: list[int] | None = MISSING

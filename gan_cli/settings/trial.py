@@ -198,6 +198,38 @@ def too_large(key: str, error: Exception) -> Problem:
     return Problem.about(key, f"too large to be built ({str(error).splitlines()[0]})")
 
 
+#: How PyTorch's messages call a setting of an optimizer, which it is, and what would work.
+IN_TORCHS_WORDS = (
+    ("learning rate", "lr", "must be a positive number"),
+    ("beta parameter", "betas", "both must lie in [0, 1), like [0.5,0.999]"),
+    ("beta1", "betas", "both must lie in [0, 1), like [0.5,0.999]"),
+    ("epsilon", "eps", "must be at least 0"),
+    ("Nesterov", "nesterov", "needs optimizer.momentum above 0, and no dampening"),
+    ("momentum", "momentum", "must be at least 0"),
+    ("weight_decay", "weight_decay", "must be at least 0"),
+    ("alpha", "alpha", "must be at least 0"),
+    ("rho", "rho", "must lie in [0, 1]"),
+)
+
+
+def named(problem: Problem, node: Mapping[str, Any]) -> Problem:
+    """A problem that PyTorch words in its own way, with the key that it is about.
+
+    Args:
+        problem: of the optimizer.
+        node: its settings.
+    """
+    if problem.key != "optimizer":
+        return problem
+    for words, key, advice in IN_TORCHS_WORDS:
+        if words.lower() in problem.advice.lower() and key in node:
+            return Problem(f"optimizer.{key}", node[key], advice, is_full=True)
+    for key in sorted(node, key=len, reverse=True):  # PyTorch mostly names the argument
+        if key in problem.advice:
+            return Problem(f"optimizer.{key}", node[key], problem.advice, is_full=True)
+    return problem
+
+
 def optimizer_problems(config: Node, *, on_cpu: bool) -> list[Problem]:
     """Let the optimizer check its arguments.
 
@@ -214,7 +246,7 @@ def optimizer_problems(config: Node, *, on_cpu: bool) -> list[Problem]:
         if on_cpu:
             optimizer.step()
     except UserError as error:
-        return error.problems
+        return [named(problem, config["optimizer"]) for problem in error.problems]
     except (RuntimeError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
         return [Problem.about("optimizer", f"cannot step with these settings ({reason})")]

@@ -108,6 +108,21 @@ def metrics_problems(key: str, names: object) -> list[Problem]:
     return [Problem(key, names, "give a name, a list like [parzen,diversity], or null for all")]
 
 
+def seed_problems(seed: object, *, may_be_list: bool) -> list[Problem]:
+    """What is wrong with the seed of samples, or with several, which only mode=images takes."""
+    seeds = seed if isinstance(seed, list) else [seed]
+    if not seeds or not all(map(is_integer, seeds)):
+        return [Problem("seed", seed, "must be a whole number; mode=images takes a list, too")]
+    if min(seeds) < 0:
+        return [Problem("seed", seed, "must be at least 0")]
+    if isinstance(seed, list) and not may_be_list:
+        advice = f"only mode=images takes several. Give one, like seed={seeds[0]}"
+        return [Problem("seed", seed, advice)]
+    if len(set(seeds)) < len(seeds):
+        return [Problem("seed", seed, "names one seed twice")]
+    return []
+
+
 def is_integer(value: object) -> bool:
     """An int that is not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -35,6 +35,7 @@ SAVING_SECONDS = 60.0  # that jobs get to save when the sweep is stopped
 #: Columns of the printed table after the objective, if they are logged.
 COLUMNS = ("divergence/jsd", "loss/d", "loss/g")
 MOST_COLUMNS = 3
+FEWEST_COLUMNS = 2  # job and state, on a terminal however narrow
 #: A job and the final numbers of its run.
 Row = tuple[Record, dict[str, float]]
 
@@ -96,7 +97,8 @@ class Overview:
                 records = self._records()
                 self._announce(records)
                 if self._console.is_terminal:
-                    live.update(make_table(self.plan.folder, records))
+                    width = self._console.width
+                    live.update(make_table(self.plan.folder, records, width=width))
                 if is_last:
                     return
 
@@ -137,23 +139,46 @@ def rank(folder: Path, records: Sequence[Record]) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def make_table(folder: Path, records: Sequence[Record]) -> Table:
-    """The sweep as a table for a terminal."""
+def make_table(folder: Path, records: Sequence[Record], *, width: int) -> Table:
+    """The sweep as a table for a terminal of so many characters.
+
+    Where it is narrow, columns are left out from the right, so that names of jobs stay whole.
+    """
     rows = rank(folder, records)
     objective = records[-1].objective if records else None
     logged = {key for _, numbers in rows for key in numbers}
     keys = [key for key in dict.fromkeys((objective, *COLUMNS)) if key in logged][:MOST_COLUMNS]
+    columns = {
+        "job": [record.job for record, _ in rows],
+        "state": [record.state for record, _ in rows],
+        "step": [f"{numbers['step']:.0f}" if "step" in numbers else "" for _, numbers in rows],
+        "minutes": [
+            f"{numbers['time'] / 60:.1f}" if "time" in numbers else "" for _, numbers in rows
+        ],
+        **{
+            str(key): [number(numbers[key]) if key in numbers else "" for _, numbers in rows]
+            for key in keys
+        },
+    }
+    while len(columns) > FEWEST_COLUMNS and printed_width(columns) > width:
+        columns.popitem()
     table = Table(title=str(folder), title_justify="left")
-    table.add_column("job", overflow="fold")
-    for heading in ("state", "step", "minutes", *keys):
-        left = heading == "state"
-        table.add_column(str(heading), justify="left" if left else "right", no_wrap=True)
-    for record, numbers in rows:
-        minutes = f"{numbers['time'] / 60:.1f}" if "time" in numbers else ""
-        values = (number(numbers[key]) if key in numbers else "" for key in keys if key)
-        step = f"{numbers['step']:.0f}" if "step" in numbers else ""
-        table.add_row(record.job, record.state, step, minutes, *values)
+    for heading in columns:
+        left = heading in ("job", "state")
+        table.add_column(
+            heading,
+            justify="left" if left else "right",
+            overflow="fold",
+            no_wrap=heading != "job",
+        )
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def printed_width(columns: Mapping[str, Sequence[str]]) -> int:
+    """Characters that a table with these columns takes, with its lines."""
+    return 1 + sum(3 + max(map(len, (key, *cells))) for key, cells in columns.items())
 
 
 def write_csv(folder: Path, records: Sequence[Record]) -> None:
@@ -194,7 +219,7 @@ def finish(plan: Plan) -> list[Record]:
     ]
     write_csv(plan.folder, records)
     terminal = Terminal()
-    terminal.print(make_table(plan.folder, records))
+    terminal.print(make_table(plan.folder, records, width=terminal.width))
     say_best(plan.folder, records, terminal)
     terminal.say(f"  compare   {program('tensorboard')} --logdir {shlex.quote(str(plan.folder))}")
     terminal.say(f"  table     {shlex.quote(str(plan.folder / CSV))}")

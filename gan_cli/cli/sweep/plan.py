@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import filelock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from gan_cli.errors import Problem, UserError, choice_problems
-from gan_cli.runs.directory import claim, is_run
+from gan_cli.runs.directory import LOCK, claim, is_run
 from gan_cli.settings.schema import DIRECTIONS, groups, split_arguments
 from gan_cli.settings.values import name_problems
 from gan_cli.system.shell import expand_home, hydra_value
@@ -44,6 +45,7 @@ class Plan:
         sweeper: Hydra's sweeper.
         working_folder: the current folder, which jobs in other processes go to.
         mark: tells the jobs of this command from those of earlier ones in the same folder.
+        notes: what to tell the user first.
     """
 
     arguments: list[str]
@@ -54,6 +56,7 @@ class Plan:
     sweeper: str = BASIC
     working_folder: Path = field(default_factory=Path.cwd)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    notes: tuple[str, ...] = ()
 
     @property
     def is_parallel(self) -> bool:
@@ -85,18 +88,24 @@ def plan_sweep(arguments: Sequence[str], *, output_dir: str) -> Plan:
     Raises:
         UserError: the sweep's name cannot be used, or the sweep makes no sense.
     """
-    overrides = OverridesParser.create().parse_overrides(split_arguments(list(arguments))[0])
+    parse = OverridesParser.create().parse_overrides
+    overrides = parse(split_arguments(list(arguments))[0])
     fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
     swept = {o.key_or_group for o in overrides if o.is_sweep_override()}
     if problems := sweep_problems(fixed, swept):
         raise UserError(problems, where="the command line")
     place = expand_home(fixed.get("output_dir", output_dir))
     folder = claim_folder(Path(str(place)), fixed.get("name"))
+    arguments, notes = without_repeats(arguments, overrides)
     # A swept group is not chosen yet when Hydra first meets the keys inside it.
     inside = tuple(f"{group}." for group in groups() if group in swept)
     forced = [f"++{text}" if inside and text.startswith(inside) else text for text in arguments]
     sweeper = str(fixed.get("hydra/sweeper", BASIC))
-    jobs = count_jobs(overrides) if sweeper == BASIC else fixed.get("hydra.sweeper.n_trials")
+    if sweeper == BASIC and not swept:
+        notes.append("there is nothing to sweep: this is one job. Several values sweep: seed=1,2")
+    jobs: object = fixed.get("hydra.sweeper.n_trials")
+    if sweeper == BASIC:
+        jobs = count_jobs(parse(split_arguments(arguments)[0]))
     added = hydra_settings(folder, fixed=fixed, swept=swept) + sweeper_settings(sweeper, fixed)
     return Plan(
         [*forced, *added],
@@ -104,7 +113,27 @@ def plan_sweep(arguments: Sequence[str], *, output_dir: str) -> Plan:
         jobs=jobs if isinstance(jobs, int) else None,
         launcher=str(fixed.get("hydra/launcher", BASIC)),
         sweeper=sweeper,
+        notes=tuple(notes),
     )
+
+
+def without_repeats(
+    arguments: Sequence[str], overrides: Iterable[Override]
+) -> tuple[list[str], list[str]]:
+    """The command line with each value of a list but once, and a note for each that was removed."""
+    shorter, notes = {}, []
+    for override in overrides:
+        if not override.is_choice_sweep():
+            continue
+        values = list(override.sweep_string_iterator())
+        unique = list(dict.fromkeys(values))
+        text = override.input_line or ""
+        if len(unique) < len(values):
+            key = text.partition("=")[0]
+            shorter[text] = f"{key}={','.join(unique)}"
+            again = dict.fromkeys(value for value in values if values.count(value) > 1)
+            notes.append(f"{key}={text.partition('=')[2]}: {', '.join(again)} is run once.")
+    return [shorter.get(text, text) for text in arguments], notes
 
 
 def sweep_problems(fixed: Mapping[str, Any], swept: Collection[str]) -> list[Problem]:
@@ -193,10 +222,36 @@ def count_jobs(overrides: Iterable[Override]) -> int | None:
         return None
 
 
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep a sweep to this command, while it runs.
+
+    Raises:
+        UserError: another command runs the same sweep now, or the folder cannot be written.
+    """
+    held = filelock.FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(NotImplementedError):  # a file system without locks
+            held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        advice = f"another command runs this sweep now, in {folder}. Wait for it, or give another "
+        raise UserError(Problem("name", folder.name, advice + "name")) from error
+    except OSError as error:
+        advice = f"cannot be written ({error.strerror}). Give a folder you may write to."
+        raise UserError(Problem("output_dir", folder.parent, advice)) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
 def discard_if_unused(folder: Path) -> None:
     """Remove the folder of a sweep that was rejected before any job began."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
-        (folder / "multirun.yaml").unlink(missing_ok=True)
+    leftovers = {"multirun.yaml", LOCK}
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= leftovers:
+        for name in leftovers:
+            (folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # other runs may lie beside it
             folder.rmdir()
             folder.parent.rmdir()
