@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_cli.data.labels import Labels, numbers_of, require_floats, whole
 from gan_cli.errors import (
     Problem,
     SettingsError,
@@ -21,7 +22,6 @@ from gan_cli.errors import (
 from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
-from gan_cli.labels import Labels, numbers_of, require_floats, whole
 from gan_cli.runs.directory import is_run, read_checkpoint
 from gan_cli.runs.places import FOLDER
 from gan_cli.runs.resume import typed

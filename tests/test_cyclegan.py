@@ -361,7 +361,7 @@ def test_missing_folders_show_what_is_there(pair: Path, cli: Cli) -> None:
 
 
 def test_crop_needs_photos_that_are_large_enough(pair: Path) -> None:
-    with pytest.raises(UserError, match="photos of 20x24 pixels"):
+    with pytest.raises(UserError, match=r"holds no photo as large as data.image_size=\[32,32\]"):
         load("data=unpaired_folders", f"data.root='{pair}'", "data.preprocess=crop",
              "data.image_size=32")  # fmt: skip
 

@@ -12,7 +12,7 @@ from gan_cli.data.base import Dataset
 from gan_cli.data.batches import make_batches
 from gan_cli.data.epochs import Batches, balanced_order
 from gan_cli.data.image_folder import ImageFolder
-from gan_cli.labels import is_name
+from gan_cli.data.labels import is_name
 from gan_cli.spec import Batch
 from tests.conftest import Cli
 

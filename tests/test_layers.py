@@ -29,8 +29,8 @@ ROWS = (
     ("settings",),
     ("evaluation",),
     ("runs",),
-    ("labels",),
     ("loading",),
+    ("sampling",),
     ("train", "sample", "translate", "evaluate"),
     ("cli",),
 )
