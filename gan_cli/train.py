@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from gan_cli.data.base import AnyDataset, ShardDataset
+from gan_cli.data.files.lost import LostDataError, dead_worker, is_dead_worker
 from gan_cli.errors import (
     DivergedError,
     GanTrainError,
@@ -75,6 +76,8 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise GanTrainError(summary.out_of_memory(config)) from error
+            if is_dead_worker(error):
+                raise GanTrainError(dead_worker(error, remedy="data.workers=0")) from error
             if isinstance(error, RuntimeError) and is_loss_of_another(error):
                 reason = " ".join(str(error).split())[:200]
                 raise GanTrainError(
@@ -250,7 +253,14 @@ def train_to_the_end(config: Config, recorder: Recorder) -> int:
         if state.step == 0:
             recorder.sample(0)
         with log:
-            reason = run_loop(config, recorder, stop)
+            try:
+                reason = run_loop(config, recorder, stop)
+            except LostDataError as error:
+                if config["k"] > 1 or not state.game.ranks.alone:
+                    raise  # D has perhaps moved already, or others wait
+                recorder.save_at_end()
+                advice = f"Step {state.step} is saved in {log.directory}."
+                raise type(error)(f"{error} {advice}") from error
         recorder.save_at_end()
         picture = recorder.final_picture()
     log.table()

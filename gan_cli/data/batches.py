@@ -12,6 +12,7 @@ from typing_extensions import override
 from gan_cli.data.base import AnyDataset, FileImages, PairDataset, ShardDataset
 from gan_cli.data.epochs import Batches, Part, concatenate
 from gan_cli.data.files.batches import StreamedBatches
+from gan_cli.data.files.lost import LostDataError
 from gan_cli.data.shards.batches import ShardBatches
 from gan_cli.seeding import derive_seed
 from gan_cli.spec import PairBatch
@@ -79,7 +80,12 @@ class PairBatches(Iterator[PairBatch]):
 
     @override
     def __next__(self) -> PairBatch:
-        return PairBatch(next(self.a).x, next(self.b).x)
+        a = next(self.a).x
+        try:
+            return PairBatch(a, next(self.b).x)
+        except LostDataError:
+            self.a.next_batch -= 1  # it is drawn again when the run resumes
+            raise
 
     def watch(self, on_unusable: Callable[[str], None]) -> None:
         """Call `on_unusable` with a sentence, once, for each file that cannot be used."""

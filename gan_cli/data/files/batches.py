@@ -14,6 +14,9 @@ from typing_extensions import override
 from gan_cli.data.datasets import PREFETCHED_BATCHES, FileImages
 from gan_cli.data.epochs import Batches, concatenate
 from gan_cli.data.files.decode import UnusableImageError
+from gan_cli.data.files.lost import LostDataError, NoFileError, next_of
+
+REMEDY = "data.workers=0"
 
 
 class StreamedBatches(Batches):
@@ -30,7 +33,7 @@ class StreamedBatches(Batches):
         """The next batch of the stream. For any other number, a new stream starts there."""
         if self._stream is None or self._stream[0] != number:
             self._stream = (number, self._start(number))
-        values, rows = next(self._stream[1])
+        values, rows = self._read_next(self._stream[1])
         self._stream = (number + 1, self._stream[1])
         parts = self.parts(number)
         drawn = concatenate([part.rows for part in parts])
@@ -41,6 +44,22 @@ class StreamedBatches(Batches):
             values = self.dataset.augment.apply(values, draws)
         labels = None if self.dataset.labels is None else self.dataset.labels[rows]
         return values, None if labels is None else labels.to(self.device)
+
+    def _read_next(self, stream: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        files = self.dataset.values
+        assert isinstance(files, FileImages)
+        try:
+            values, rows = next_of(stream, workers=files.workers, remedy=REMEDY)
+        except LostDataError:
+            self._stream = None
+            raise
+        if not len(values):
+            folder = files.paths[0].parent
+            raise NoFileError(
+                f"none of the {len(files)} files of the data can be used any more (the first lies "
+                f"in {folder}). Put them back, then resume."
+            )
+        return values, rows
 
     def _start(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         files = self.dataset.values
@@ -55,6 +74,7 @@ class StreamedBatches(Batches):
             num_workers=files.workers,
             prefetch_factor=PREFETCHED_BATCHES if files.workers else None,
             pin_memory=self.device.type == "cuda",
+            collate_fn=stack,
             # Its own stream, or the loader would draw from the one that a checkpoint holds.
             generator=torch.Generator(),
         )
@@ -74,7 +94,16 @@ def rows_from(batches: Batches, number: int) -> Iterator[list[int]]:
         number += 1
 
 
-class Decoder(TorchDataset[tuple[np.ndarray, int]]):
+def stack(items: list[tuple[np.ndarray, int] | None]) -> tuple[Tensor, Tensor]:
+    """Decoded images as uint8 (n, C, H, W), and their rows; both empty if one is missing."""
+    there = [item for item in items if item is not None]
+    if len(there) < len(items):
+        return torch.empty(0), torch.empty(0)
+    values = torch.from_numpy(np.stack([pixels for pixels, _ in there]))
+    return values, torch.tensor([row for _, row in there])
+
+
+class Decoder(TorchDataset[tuple[np.ndarray, int] | None]):
     """Decodes a row's file, or the next one that can be used, and says which row that was."""
 
     def __init__(self, files: FileImages, rows: Tensor | None) -> None:
@@ -88,7 +117,7 @@ class Decoder(TorchDataset[tuple[np.ndarray, int]]):
         self.rows = torch.arange(len(files)) if rows is None else rows
 
     @override
-    def __getitem__(self, row: int) -> tuple[np.ndarray, int]:
+    def __getitem__(self, row: int) -> tuple[np.ndarray, int] | None:
         first = int(torch.searchsorted(self.rows, row))
         for step in range(len(self.rows)):
             used = int(self.rows[(first + step) % len(self.rows)])
@@ -96,4 +125,4 @@ class Decoder(TorchDataset[tuple[np.ndarray, int]]):
                 return np.ascontiguousarray(self.files.load(used)), used
             except UnusableImageError:
                 continue
-        raise RuntimeError("no file can be used, though one could when the run started")
+        return None  # an error would come with a traceback

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from gan_cli.data.datasets import PREFETCHED_BATCHES
+from gan_cli.data.files.lost import next_of
 from gan_cli.data.shards.dataset import ShardDataset
 from gan_cli.data.shards.stream import Delivery, Position, ShardStream, deal_shards
 from gan_cli.errors import Problem, UserError
@@ -59,7 +60,8 @@ class ShardBatches(Iterator[Batch]):
     def __next__(self) -> Batch:
         if self._stream is None:
             self._stream = self._start()
-        delivery = next(self._stream)
+        workers = self.dataset.shards.workers_of(self.ranks.world)
+        delivery = next_of(self._stream, workers=workers, remedy="data.workers=0")
         self._report(delivery.unusable)
         if delivery.failure is not None:
             advice = (
