@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,9 +88,17 @@ class Appender:
         OSError: the file cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, every_seconds: float = 0.0) -> None:
+        """Open it.
+
+        Args:
+            path: of the file.
+            every_seconds: texts that come faster are written together, so often.
+        """
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._pending = b""
+        self._every_seconds, self._written = every_seconds, 0.0
+        self._lock = threading.RLock()  # a checkpoint's thread syncs
 
     def write(self, text: str) -> None:
         """Append `text`, after the texts that could not be written before.
@@ -96,15 +106,25 @@ class Appender:
         Raises:
             OSError: it could not be written; the file ends where it did.
         """
+        with self._lock:
+            self._add(text)
+            if time.monotonic() - self._written >= self._every_seconds:
+                self.flush()
+
+    def _add(self, text: str) -> None:
         self._pending += text.encode("utf-8", "backslashreplace")
-        self.flush()
 
     def flush(self) -> None:
-        """Write the texts that could not be written before.
+        """Write the texts that were not written before.
 
         Raises:
             OSError: it still cannot.
         """
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._written = time.monotonic()
         end = self._file.seek(0, os.SEEK_END)
         left = memoryview(self._pending)
         try:
