@@ -22,7 +22,6 @@ import io
 import os
 import pickle
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from torch import Tensor
 
 from gan_cli.errors import UserError
 from gan_cli.runs.index import write_index
-from gan_cli.system.files import leads_out, replacing, sync_folder
+from gan_cli.system.files import free_bytes, leads_out, replacing, sync_file, sync_folder
 
 FORMAT = 2
 FORMATS = (1, 2)  # those that can be read
@@ -124,7 +123,7 @@ def write(path: Path, state: dict[str, Any]) -> None:
             torch.save({"format": FORMAT, **state}, file)
             seal(file)
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
     except RuntimeError as error:  # torch.save's own word for a failed write
         raise OSError(f"{path}: {error}") from error
     sync_folder(path.parent)
@@ -132,7 +131,7 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 def require_space(folder: Path, needed: int) -> None:
     """Raise OSError if a disk has less than `needed` bytes free: a full one helps nobody."""
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if free < needed:
         text = f"needs {needed / 2**20:,.1f} MiB, but {free / 2**20:,.1f} MiB are free"
         raise OSError(errno.ENOSPC, text, str(folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.system.files import replacing, strange_entries
+from gan_cli.system.files import locked, replacing, strange_entries
 from gan_cli.system.shell import command
 
 CONFIG = "config.yaml"
@@ -223,16 +223,13 @@ def lock(directory: Path) -> Iterator[None]:
         UserError: another process trains in it now, or links in it lead elsewhere.
     """
     require_contained(directory)
-    held = filelock.FileLock(directory / LOCK)
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UserError(
-            f"{directory}: another process trains in this run now. Wait for it, or stop it."
-        ) from error
-    except OSError as error:
-        raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(directory / LOCK, timeout=0))
+        except filelock.Timeout as error:
+            raise UserError(
+                f"{directory}: another process trains in this run now. Wait for it, or stop it."
+            ) from error
+        except OSError as error:
+            raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
         yield
-    finally:
-        held.release()

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import platformdirs
 import torch
@@ -35,6 +34,7 @@ from gan_cli.data.files.listing import (
     list_files,
     tree_found,
 )
+from gan_cli.system.files import free_bytes, locked, sync_file
 from gan_cli.system.terminal import Terminal
 
 #: Also what scripts import from `gan_cli.data.image_files`, this module's name in version 0.1.0.
@@ -122,7 +122,7 @@ def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) 
     folder = cache_folder() / "images" / key
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             if not folder.is_dir():  # another run may have built it meanwhile
                 build_cache(folder, listing, shape=shape, progress=progress)
     index: dict[str, Any] = json.loads((folder / "index.json").read_text("utf-8"))
@@ -159,7 +159,7 @@ def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progr
                     output.write(pixels.tobytes())
             progress("decoding images", numbers[-1] + 1, total)
         output.flush()
-        os.fsync(output.fileno())
+        sync_file(output)
     (partial / "index.json").write_text(json.dumps({"good": good, "bad": bad}), "utf-8")
     partial.replace(folder)
 
@@ -170,7 +170,7 @@ def require_room(folder: Path, needed: int) -> None:
     Raises:
         OSError: there is too little.
     """
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if needed > MOST_OF_DISK * free:
         raise OSError(f"{needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free in {folder}")
 
