@@ -23,8 +23,8 @@ UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EI
 #: What it answers where folders, unlike files, cannot be opened.
 NO_FOLDER_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.EBADF})
 CANNOT_SYNC = (
-    "this file system cannot be asked to flush files or folders ({reason}): what was saved last may "
-    "be lost if the power fails."
+    "this file system cannot be asked to flush files or folders ({reason}): what was saved last "
+    "may be lost if the power fails."
 )
 CANNOT_LOCK = (
     "the file system of {folder} has no locks ({reason}): nothing keeps a second process out of it."
