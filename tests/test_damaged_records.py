@@ -12,8 +12,10 @@ from gan_cli.errors import UserError
 from gan_cli.runs import checkpoint, directory
 from gan_cli.runs.best import best_before
 from gan_cli.runs.events import trim_events
+from gan_cli.runs.log import RunLog
 from gan_cli.runs.records import line_at, merge_line, read_lines, trim_lines
 from gan_cli.runs.resume import typed
+from gan_cli.system.files import Appender
 from gan_cli.training.health import RULES, Health
 from tests.conftest import Cli
 from tests.test_trust import RUN, SMALL, THEIRS
@@ -173,3 +175,29 @@ def test_what_is_written_is_plain_yaml(cli: Cli) -> None:
     text = (THEIRS / "config.yaml").read_text()
     assert yaml.safe_load(text) == directory.read_config(THEIRS)
     assert "&id" not in text
+
+
+def test_lines_are_written_together_and_all_are_there_at_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunLog(tmp_path, step=0, steps=1000)
+    writes: list[bytes] = []
+    for step in range(1, 501):
+        log.scalars(step, {"loss/d": 1.0})
+        writes.append((tmp_path / "metrics.jsonl").read_bytes())
+    assert len(set(writes)) < 20
+    log.flush()
+    assert [line["step"] for line in read_lines(tmp_path)] == list(range(1, 501))
+    log.scalars(501, {"loss/d": 1.0})
+    log.close()
+    assert line_at(tmp_path, 501) == {"step": 501, "loss/d": 1.0}
+    now = time.monotonic() + 2
+    monkeypatch.setattr("gan_cli.system.files.time.monotonic", lambda: now)
+    appender = Appender(tmp_path / "x", every_seconds=1)
+    appender.write("a")
+    appender.write("b")
+    assert (tmp_path / "x").read_text() == "a"
+    monkeypatch.setattr("gan_cli.system.files.time.monotonic", lambda: now + 1)
+    appender.write("c")
+    assert (tmp_path / "x").read_text() == "abc"
+    appender.close()

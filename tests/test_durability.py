@@ -5,6 +5,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -143,7 +144,7 @@ def test_older_ones_go_only_after_the_new_one_is_safe(
 
 def test_free_space_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, 1)
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: os.statvfs_result and Full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: os.statvfs_result and Full)
     with pytest.raises(OSError, match=r"needs 1\.0 MiB, but 0\.0 MiB are free"):
         write(tmp_path, 2)
     assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step_00000001.pt"]
@@ -179,7 +180,7 @@ def test_the_background_reports_what_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saver = Saver(tmp_path)
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: Full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Full)
     saver.save(state(1), keep_last=3, keep_every=0)
     with pytest.raises(OSError, match="are free"):
         saver.wait()

@@ -10,13 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset
 from gan_cli.data.files.cache import cache_folder
-from gan_cli.system.files import replacing
+from gan_cli.system.files import locked, replacing
 from gan_cli.system.terminal import Terminal
 
 #: The key of a stored result's checksum.
@@ -82,7 +81,7 @@ def cached(
     made: dict[str, Any] | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(file.with_suffix(".lock")):
+        with locked(file.with_suffix(".lock")):
             if (stored := read(file, keys, check)) is not None:  # another process was faster
                 return stored
             made = make()

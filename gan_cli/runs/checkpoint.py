@@ -17,12 +17,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import io
-import os
 import pickle
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +30,8 @@ from torch import Tensor
 
 from gan_cli.errors import UserError
 from gan_cli.runs.index import write_index
-from gan_cli.system.files import leads_out, replacing, sync_folder
+from gan_cli.runs.seal import check_seal, seal
+from gan_cli.system.files import free_bytes, leads_out, replacing, sync_file, sync_folder
 
 FORMAT = 2
 FORMATS = (1, 2)  # those that can be read
@@ -52,14 +49,17 @@ UNREADABLE = (
     pickle.UnpicklingError,
 )
 FOLDER, BEST = "checkpoints", "best.pt"
-SEAL = b"gan-train sha256:"
-SEAL_SIZE = len(SEAL) + 64
 SPARE_BYTES = 2**20  # free space asked for beyond the tensors themselves
+MOST_TRIES = 20  # to read a folder in which another process writes
 _NAME = re.compile(r"step_(\d{8,})\.pt")
 
 
 class UnavailableError(UserError):
     """A file that cannot be read now, though it may be good."""
+
+
+class ChangedError(UserError):
+    """A file that was replaced or removed while it was read."""
 
 
 def save(
@@ -124,7 +124,7 @@ def write(path: Path, state: dict[str, Any]) -> None:
             torch.save({"format": FORMAT, **state}, file)
             seal(file)
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
     except RuntimeError as error:  # torch.save's own word for a failed write
         raise OSError(f"{path}: {error}") from error
     sync_folder(path.parent)
@@ -132,54 +132,10 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 def require_space(folder: Path, needed: int) -> None:
     """Raise OSError if a disk has less than `needed` bytes free: a full one helps nobody."""
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if free < needed:
         text = f"needs {needed / 2**20:,.1f} MiB, but {free / 2**20:,.1f} MiB are free"
         raise OSError(errno.ENOSPC, text, str(folder))
-
-
-def seal(file: io.BufferedRandom) -> None:
-    """Put the SHA-256 of a zip archive without comment into its comment."""
-    file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-    file.seek(-2, os.SEEK_END)  # the length of the comment ends an archive that has none
-    file.write(ending(digest))
-
-
-def check_seal(path: Path) -> bool:
-    """Check a file's seal and that loading it takes no more memory than it is long.
-
-    Returns:
-        Whether it is sealed; files of format 1 are not.
-
-    Raises:
-        ValueError: a byte is not as it was written, or the archive holds compressed parts.
-        OSError, zipfile.BadZipFile: it cannot be read, or is no archive.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        with zipfile.ZipFile(file) as archive:
-            parts, comment = archive.infolist(), archive.comment
-        if any(p.compress_type != zipfile.ZIP_STORED or p.file_size != p.compress_size
-               for p in parts) or sum(p.file_size for p in parts) > size:  # fmt: skip
-            raise ValueError("its parts claim to be larger than the file")
-        if not comment.startswith(SEAL):
-            return False
-        digest, left = hashlib.sha256(), size - SEAL_SIZE - 2
-        file.seek(0)
-        while left > 0 and (block := file.read(min(left, 2**20))):
-            digest.update(block)
-            left -= len(block)
-        tail = file.read()
-    digest.update(b"\0\0")  # as the length of the comment was when it was sealed
-    if tail != ending(digest.hexdigest()):
-        raise ValueError("its checksum is wrong")
-    return True
-
-
-def ending(digest: str) -> bytes:
-    """The last bytes of a sealed archive: the length of its comment, and the comment."""
-    return SEAL_SIZE.to_bytes(2, "little") + SEAL + digest.encode()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -244,22 +200,45 @@ def read_newest(folder: Path) -> Newest:
     Raises:
         UserError: there are checkpoints, but none can be used.
     """
+    for _ in range(MOST_TRIES):
+        try:
+            newest = _read_newest(folder)
+            if newest.state is not None or not list_checkpoints(folder):
+                return newest
+        except ChangedError:  # by the process that trains; what is there now is as good
+            continue
+    return _read_newest(folder, may_change=False)
+
+
+def _read_newest(folder: Path, *, may_change: bool = True) -> Newest:
     files = list_checkpoints(folder)
     damaged: list[tuple[Path, str]] = []
     for path in files:
+        before = identity(path)
         try:
             state = read(path)
             if state["step"] != step_of(path):
                 raise UserError(f"{path}: holds step {state['step']}, unlike its name.")
             return Newest(state, damaged)
-        except UnavailableError:
-            raise
         except UserError as error:
+            if may_change and (before is None or identity(path) != before):
+                raise ChangedError(f"{path}: changed while it was read.") from error
+            if isinstance(error, UnavailableError):
+                raise
             damaged.append((path, str(error)))
     if files:
         messages = "\n  ".join(message for _, message in damaged)
         raise UserError(f"no checkpoint can be used:\n  {messages}")
     return Newest(None, [])
+
+
+def identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from one that has taken its place; None: it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

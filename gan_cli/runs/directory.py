@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.system.files import replacing, strange_entries
-from gan_cli.system.shell import command
+from gan_cli.system.files import locked, replacing, strange_entries
+from gan_cli.system.shell import arguments, command
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
@@ -115,11 +115,57 @@ def read_checkpoint(path: Path, *, key: str) -> tuple[Path, dict[str, Any], list
     """
     path = find_run(path, key=key)
     if path.is_file():
-        return path, checkpoint.read(path), []
-    newest = checkpoint.read_newest(path / checkpoint.FOLDER)
+        return path, read_file(path, key=key), []
+    newest = read_newest(path, key=key)
     if newest.state is None:
         raise UserError(Problem(key, path, "the run has no checkpoint yet."))
     return path, newest.state, newest.messages
+
+
+def read_file(path: Path, *, key: str) -> dict[str, Any]:
+    """One checkpoint file; as `checkpoint.read`, whose errors it completes.
+
+    Raises:
+        UserError: it cannot be used; says which one beside it can.
+    """
+    try:
+        return checkpoint.read(path)
+    except checkpoint.UnavailableError:
+        raise
+    except UserError as error:
+        raise UserError(f"{error}{what_instead(path.parent, key=key, but=path)}") from error
+
+
+def read_newest(directory: Path, *, key: str) -> checkpoint.Newest:
+    """The newest good checkpoint of a run; as `checkpoint.read_newest`.
+
+    Raises:
+        UserError: there are checkpoints, but none can be used; says what else there is.
+    """
+    folder = directory / checkpoint.FOLDER
+    try:
+        return checkpoint.read_newest(folder)
+    except checkpoint.UnavailableError:
+        raise
+    except UserError as error:
+        raise UserError(f"{error}{what_instead(folder, key=key, but=None)}") from error
+
+
+def what_instead(folder: Path, *, key: str, but: Path | None) -> str:
+    """The command that uses a good checkpoint of a folder, the newest of them or else best.pt."""
+    for file in (*checkpoint.list_checkpoints(folder), folder / checkpoint.BEST):
+        if file == but or not file.is_file():
+            continue
+        try:
+            state = checkpoint.read(file)
+        except UserError:
+            continue
+        step, config = state["step"], state["config"]
+        steps = config.get("steps") if isinstance(config, dict) else None
+        is_finished = key == "resume" and isinstance(steps, int) and step >= steps
+        use = arguments(**{key: file}, **({"steps": 2 * step} if is_finished else {}))
+        return f"\n  {file.name} is good, at step {step}: {use}"
+    return "\n  No other checkpoint beside it is good. Start a new run, or bring a copy back."
 
 
 def is_run(path: Path) -> bool:
@@ -223,16 +269,13 @@ def lock(directory: Path) -> Iterator[None]:
         UserError: another process trains in it now, or links in it lead elsewhere.
     """
     require_contained(directory)
-    held = filelock.FileLock(directory / LOCK)
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UserError(
-            f"{directory}: another process trains in this run now. Wait for it, or stop it."
-        ) from error
-    except OSError as error:
-        raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(directory / LOCK, timeout=0))
+        except filelock.Timeout as error:
+            raise UserError(
+                f"{directory}: another process trains in this run now. Wait for it, or stop it."
+            ) from error
+        except OSError as error:
+            raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
         yield
-    finally:
-        held.release()

@@ -27,6 +27,7 @@ from gan_cli.system.terminal import Terminal
 
 LOG = "train.log"
 SAMPLES, FILTERS, THEORY = "samples", "filters", "theory"  # folders of pictures
+BATCH_SECONDS = 1.0  # lines that come faster than that are written together
 #: Keys worth a person's glance, and how the papers write them.
 HEADLINES = {
     "loss/d": "loss D",
@@ -58,7 +59,7 @@ class RunLog:
         if step == 0 and metrics.is_file() and metrics.stat().st_size:
             self._guard(METRICS, lambda: metrics.replace(directory / f"before_restart.{METRICS}"))
         self._guard(METRICS, lambda: self._trim(metrics, step))
-        self._metrics_file = self._open(METRICS)
+        self._metrics_file = self._open(METRICS, every_seconds=BATCH_SECONDS)
         self._writer: Any = None
         self._guard("TensorBoard", self._open_tensorboard)
         self._display: StepsBar | None = None
@@ -131,6 +132,8 @@ class RunLog:
 
     def flush(self) -> None:
         """Bring all records to the files, before a checkpoint claims that they are there."""
+        if self._metrics_file:
+            self._guard(METRICS, self._metrics_file.flush)
         if self._writer:
             self._guard("TensorBoard", self._writer.flush)
 
@@ -201,9 +204,9 @@ class RunLog:
             for key, value in scalars.items():
                 self._writer.add_scalar(key, value, step)
 
-    def _open(self, name: str) -> Appender | None:
+    def _open(self, name: str, *, every_seconds: float = 0.0) -> Appender | None:
         try:
-            return Appender(self.directory / name)
+            return Appender(self.directory / name, every_seconds=every_seconds)
         except OSError as error:
             self._report(name, error)
             return None

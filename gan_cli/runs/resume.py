@@ -14,7 +14,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.runs.directory import CONFIG, find_run, is_unused, lock, read_config
+from gan_cli.runs.directory import (
+    CONFIG,
+    find_run,
+    is_unused,
+    lock,
+    read_config,
+    read_file,
+    read_newest,
+)
 from gan_cli.runs.index import INDEX, read_index
 from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE, TrainConfig
@@ -187,7 +195,7 @@ def from_directory(directory: Path, enter: Enter) -> Start:
         UserError: another process trains in it, or what it holds cannot be used.
     """
     enter(lock(directory))
-    newest = checkpoint.read_newest(directory / checkpoint.FOLDER)
+    newest = read_newest(directory, key="resume")
     messages = newest.messages
     check_belonging(directory, newest)
     if newest.state is None:
@@ -237,7 +245,7 @@ def check_belonging(directory: Path, newest: checkpoint.Newest) -> None:
 
 def _from_file(path: Path) -> Start:
     """Start a new run from a checkpoint file, which stays untouched."""
-    state = checkpoint.read(path)
+    state = read_file(path, key="resume")
     return Start(config=typed(state["config"], path) | {"name": None}, state=state, from_user=False)
 
 

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import functools
+import math
 import os
+import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
+
+import filelock
+
+from gan_cli.system.terminal import Terminal
+
+#: What a file system answers to what it does not have.
+UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
+#: What it answers where folders, unlike files, cannot be opened.
+NO_FOLDER_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.EBADF})
+CANNOT_SYNC = (
+    "this file system cannot be asked to flush files or folders ({reason}): what was saved last "
+    "may be lost if the power fails."
+)
+CANNOT_LOCK = (
+    "the file system of {folder} has no locks ({reason}): nothing keeps a second process out of it."
+)
 
 
 def find_files(root: Path) -> list[Path]:
@@ -86,9 +108,17 @@ class Appender:
         OSError: the file cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, every_seconds: float = 0.0) -> None:
+        """Open it.
+
+        Args:
+            path: of the file.
+            every_seconds: texts that come faster are written together, so often.
+        """
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._pending = b""
+        self._every_seconds, self._written = every_seconds, 0.0
+        self._lock = threading.RLock()  # a checkpoint's thread syncs
 
     def write(self, text: str) -> None:
         """Append `text`, after the texts that could not be written before.
@@ -96,15 +126,25 @@ class Appender:
         Raises:
             OSError: it could not be written; the file ends where it did.
         """
+        with self._lock:
+            self._add(text)
+            if time.monotonic() - self._written >= self._every_seconds:
+                self.flush()
+
+    def _add(self, text: str) -> None:
         self._pending += text.encode("utf-8", "backslashreplace")
-        self.flush()
 
     def flush(self) -> None:
-        """Write the texts that could not be written before.
+        """Write the texts that were not written before.
 
         Raises:
             OSError: it still cannot.
         """
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._written = time.monotonic()
         end = self._file.seek(0, os.SEEK_END)
         left = memoryview(self._pending)
         try:
@@ -122,19 +162,88 @@ class Appender:
             OSError: that failed.
         """
         self.flush()
-        os.fsync(self._file.fileno())
+        sync_file(self._file)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
+def sync_file(file: IO[bytes]) -> None:
+    """Wait until the disk has a file's content, where the file system can be asked.
+
+    Raises:
+        OSError: that failed.
+    """
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        say_once(CANNOT_SYNC.format(reason=error.strerror))
+
+
 def sync_folder(folder: Path) -> None:
-    """Make a rename durable: the entry of the folder must reach the disk too."""
+    """Make a rename durable: the entry of the folder must reach the disk too, where it can.
+
+    Raises:
+        OSError: that failed.
+    """
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED | NO_FOLDER_ACCESS:
+            raise
+        say_once(CANNOT_SYNC.format(reason=error.strerror))
+
+
+@contextmanager
+def locked(path: Path, *, timeout: float = -1) -> Iterator[None]:
+    """Hold the lock that a file stands for; a file system without locks is said, and does without.
+
+    Args:
+        path: of the lock's file.
+        timeout: seconds to wait for another process; negative: without end.
+
+    Raises:
+        filelock.Timeout: another process holds it.
+        OSError: the file cannot be opened.
+    """
+    held: filelock.BaseFileLock | None = filelock.FileLock(path)
+    assert held is not None
+    try:
+        held.acquire(timeout=timeout)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in UNSUPPORTED:
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        say_once(CANNOT_LOCK.format(folder=path.parent, reason=reason))
+        held = None
+    try:
+        yield
     finally:
-        os.close(descriptor)
+        if held is not None:
+            held.release()
+
+
+def free_bytes(folder: Path) -> float:
+    """Free space of a folder's disk, in bytes; infinite where the file system does not tell."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return math.inf
+    return math.inf if usage.free == 0 and usage.total == 0 else usage.free
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Say what a place cannot do."""
+    Terminal().say(f"note: {text}")

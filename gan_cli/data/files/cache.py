@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,6 +35,7 @@ from gan_cli.data.files.listing import (
     tree_found,
 )
 from gan_cli.data.files.pages import spread
+from gan_cli.system.files import free_bytes, locked, sync_file
 
 #: Also what scripts import from `gan_cli.data.image_files`, this module's name in version 0.1.0.
 __all__ = [
@@ -94,7 +94,7 @@ def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) 
     index = read_index(folder, total=len(listing.files), shape=shape)
     if isinstance(index, str):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             # Another run may have built it meanwhile.
             index = read_index(folder, total=len(listing.files), shape=shape)
             if isinstance(index, str):
@@ -161,7 +161,7 @@ def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progr
                 facts.merge(one)
             progress("decoding images", numbers[-1] + 1, total)
         output.flush()
-        os.fsync(output.fileno())
+        sync_file(output)
     index = {
         "format": FORMAT,
         "good": good,
@@ -197,7 +197,7 @@ def require_room(folder: Path, needed: int) -> None:
     Raises:
         OSError: there is too little.
     """
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if needed > MOST_OF_DISK * free:
         raise OSError(f"{needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free in {folder}")
 

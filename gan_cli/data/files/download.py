@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
+import pickle
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from http.client import HTTPException
@@ -11,7 +15,20 @@ from pathlib import Path
 
 from gan_cli.errors import Problem, UserError
 
-FAILURES = (OSError, RuntimeError, EOFError, ValueError, HTTPException, zlib.error)
+#: What a download raises, and unpacking one that is empty, cut short or something else.
+FAILURES = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    HTTPException,
+    lzma.LZMAError,
+    pickle.UnpicklingError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 MOST_NAMED = 12  # files in a message
 
 

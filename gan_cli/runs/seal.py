@@ -1,0 +1,56 @@
+"""The checksum in a checkpoint: the SHA-256 of a zip archive, kept in the archive's own comment."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+
+SEAL = b"gan-train sha256:"
+SEAL_SIZE = len(SEAL) + 64
+
+
+def seal(file: io.BufferedRandom) -> None:
+    """Put the SHA-256 of a zip archive without comment into its comment."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(-2, os.SEEK_END)  # the length of the comment ends an archive that has none
+    file.write(ending(digest))
+
+
+def check_seal(path: Path) -> bool:
+    """Check a file's seal and that loading it takes no more memory than it is long.
+
+    Returns:
+        Whether it is sealed; files of format 1 are not.
+
+    Raises:
+        ValueError: a byte is not as it was written, or the archive holds compressed parts.
+        OSError, zipfile.BadZipFile: it cannot be read, or is no archive.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
+            parts, comment = archive.infolist(), archive.comment
+        if any(p.compress_type != zipfile.ZIP_STORED or p.file_size != p.compress_size
+               for p in parts) or sum(p.file_size for p in parts) > size:  # fmt: skip
+            raise ValueError("its parts claim to be larger than the file")
+        if not comment.startswith(SEAL):
+            return False
+        digest, left = hashlib.sha256(), size - SEAL_SIZE - 2
+        file.seek(0)
+        while left > 0 and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+        tail = file.read()
+    digest.update(b"\0\0")  # as the length of the comment was when it was sealed
+    if tail != ending(digest.hexdigest()):
+        raise ValueError("its checksum is wrong")
+    return True
+
+
+def ending(digest: str) -> bytes:
+    """The last bytes of a sealed archive: the length of its comment, and the comment."""
+    return SEAL_SIZE.to_bytes(2, "little") + SEAL + digest.encode()
