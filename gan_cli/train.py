@@ -250,6 +250,7 @@ def train_to_the_end(config: Config, recorder: Recorder) -> int:
     """Train, save, and report how it ended and which commands may follow."""
     state, log = recorder.state, recorder.runlog
     with StopRequest() as stop:
+        recorder.stop = stop
         if state.step == 0:
             recorder.sample(0)
         with log:

@@ -7,6 +7,7 @@ Where a version was wrong, `expected.json` holds what is right, and the run itse
 
 - 0.1.0/cgan_mlp, lines 5 to 8: the Wasserstein loss took D's third term alone instead of its
   difference to real data, so D could lower it by a mere shift.
+- 0.1.0/ring, divergences and `value/best` of the evaluation: cells were too wide for the modes.
 """
 
 from __future__ import annotations

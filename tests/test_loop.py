@@ -1,5 +1,7 @@
 """Algorithm 1: who moves when, on what noise, and that nobody else does."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -231,6 +233,18 @@ def test_stopping() -> None:
     assert run(s, 5, max_minutes=0.0)[0] == "time"
     assert run(s, 5)[0] == "done"
     assert s.step == 5
+
+
+def test_an_ignored_hang_up_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.signal_number is None
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert (stop.exit_code, stop.name) == (138, "SIGUSR1")
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_divergence_stops_and_names_the_number() -> None:

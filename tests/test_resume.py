@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import yaml
 from gan_cli import load
 from gan_cli.cli import commands
 from gan_cli.errors import UserError
+from gan_cli.evaluation.registry import METRICS
+from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.runs import checkpoint
 from gan_cli.runs import directory as rundir
 from gan_cli.runs.events import trim_events
@@ -152,7 +155,9 @@ def test_sigkill_in_mid_epoch(cli: Cli, tmp_path: Path) -> None:
     assert_same_run(Path("outputs/whole"), run)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138),
+])  # fmt: skip
 def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "gan_cli.train", "steps=1000000", "log_every=1"],
@@ -170,6 +175,37 @@ def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: in
     go_on = next(line for line in out.splitlines() if "go on" in line)
     assert go_on.endswith("resume=outputs/vanilla-digits-1")  # to the steps it had
     assert list(tmp_path.rglob("*.pt"))
+
+
+def test_a_signal_ends_an_evaluation(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [*SETTINGS, "steps=8", "eval_every=4", "eval_metrics=[diversity,nearest]"]
+    settings += ["eval_samples=50", "objective=eval/diversity_fake"]
+    assert cli(*settings, "name=whole").code == 0
+    metric = METRICS["diversity"]
+
+    def asked_to_stop(subject: Subject) -> Results:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return metric.measure(subject)  # which draws samples
+
+    with monkeypatch.context() as patch:
+        patch.setitem(METRICS, "diversity", replace(metric, measure=asked_to_stop))
+        result = cli(*settings, "name=mine")
+    assert result.code == 138
+    assert "note: SIGUSR1 came, so step 4 is not evaluated." in result.out
+    run = Path("outputs/mine")
+    assert not any(key.startswith("eval/") for line in metrics(run) for key in line)
+    assert not (run / "nearest").exists()
+    assert (run / "checkpoints/step_00000004.pt").exists()
+    assert cli("resume=outputs/mine").code == 0
+    evaluated = [line["step"] for line in metrics(run) if "eval/samples" in line]
+    assert evaluated == [8]
+    states = [
+        torch.load(f"outputs/{name}/checkpoints/step_00000008.pt", weights_only=True)["session"]
+        for name in ("whole", "mine")
+    ]
+    for key, value in states[0]["game"].items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, states[1]["game"][key])
 
 
 def test_resuming_a_finished_run_says_so(cli: Cli) -> None:
@@ -394,6 +430,28 @@ def test_logging_never_stops_training(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     assert result.err.count("warning: samples cannot be written") == 1
     assert result.err.count("warning: TensorBoard cannot be written") == 1
     assert [line["step"] for line in metrics(Path("outputs/vanilla-digits-1"))] == [3, 4, 6]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["raise TypeError('Descriptors cannot\\nbe created directly.')", "raise RuntimeError", "x = 1",
+     "import no_such_part", "raise AttributeError('numpy.bool8')"],
+)  # fmt: skip
+def test_a_broken_tensorboard_is_a_warning(tmp_path: Path, statement: str) -> None:
+    package = tmp_path / "site" / "tensorboard"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(statement)
+    paths = [str(package.parent), str(Path(__file__).parent.parent)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    for arguments in (["name=run", "steps=3", *SETTINGS], ["resume=outputs/run", "steps=6"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "gan_cli.train", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("warning: TensorBoard cannot be written") == 1
+        assert "Traceback" not in done.stderr
+    assert [line["step"] for line in metrics(tmp_path / "outputs" / "run")] == [3, 4, 6]
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_never_outlives_a_good_one(cli: Cli) -> None:

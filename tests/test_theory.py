@@ -70,6 +70,72 @@ def test_the_best_d_has_the_value_that_theorem_1_says(shift: float, scale: float
     assert found["divergence/jsd_floor"] < 5e-4
 
 
+class ShiftedRing(nn.Module):
+    """G: the density's modes, chosen by the last z, all moved along x; so p_g is known."""
+
+    def __init__(self, density: GaussianMixture, shift: float) -> None:
+        super().__init__()
+        self.density, self.shift = density, nn.Parameter(torch.tensor([shift, 0.0]))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        modes = len(self.density.means)
+        mode = (torch.special.ndtr(z[:, 2].double()) * modes).long().clamp(0, modes - 1)
+        x = self.density.means[mode] + self.density.stds[mode, None] * z[:, :2].double()
+        return (x + self.shift).float()
+
+
+class Undecided(nn.Module):
+    """D = 1/2."""
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.zeros(len(x))
+
+
+def ring(std: float = 0.02) -> GaussianMixture:
+    angles = torch.arange(8) * (2 * math.pi / 8)
+    means = 2 * torch.stack([angles.cos(), angles.sin()], dim=1)
+    return GaussianMixture(means, torch.full((8,), std))
+
+
+@pytest.mark.parametrize(("std", "shift_std"), [(0.02, 0.5), (0.001, 1.0)])
+def test_divergences_in_the_plane_resolve_narrow_modes(std: float, shift_std: float) -> None:
+    density = ring(std)
+    made = GAN(
+        ShiftedRing(density, shift_std * std), Undecided(), noise=Normal(3, std=1.0),
+        loss=NonSaturating(d_weight=1.0), spec=DataSpec((2,), None),
+    )  # fmt: skip
+    made.fix_preview(seed=0)
+    found = theory.measure(made, density, refit=False).scalars
+    # The modes lie far apart, so the JSD is that of two normal distributions on the line.
+    x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
+    p, q = (torch.exp(-((x - mean) ** 2) / 2) / math.sqrt(2 * math.pi) for mean in (0, shift_std))
+    middle = (p + q) / 2
+    exact = torch.trapezoid(p * (p / middle).log() + q * (q / middle).log(), x).item() / 2
+    floor = found["divergence/jsd_floor"]
+    assert floor <= 0.001
+    assert 0.98 * exact <= found["divergence/jsd"] <= exact + floor
+    assert found["divergence/cell_std"] == pytest.approx(0.2)
+    assert found["divergence/samples"] == 4_000_000
+    assert found["value/best"] == pytest.approx(-math.log(4) + 2 * exact, abs=2 * floor)
+
+
+def test_the_grid_is_fine_near_every_mode_and_stays_small() -> None:
+    narrow_and_wide = GaussianMixture(
+        torch.tensor([[0.0, 0.0], [5.0, 1.0], [0.0, 0.1]]), torch.tensor([0.01, 1.0, 0.01])
+    )
+    for density in (ring(), ring(1e-4), narrow_and_wide):
+        cells = Cells(density)
+        assert cells.cell_std <= 0.2 + 1e-6
+        assert all((edges.diff() > 0).all() for edges in cells.edges)
+        assert cells.masses(density).sum().item() == pytest.approx(1.0)
+        assert cells.count < 2_000_000
+    scattered = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
+    cells = Cells(GaussianMixture(scattered, torch.full((300,), 1e-5)))
+    assert all(len(edges) < 4096 + 2 * 300 + 2 for edges in cells.edges)
+    assert cells.cell_std > 0.2  # and says so
+    assert len(Cells(DATA).edges[0]) == 401  # the line is as it was
+
+
 def test_a_weak_d_is_told_from_a_good_one_by_refitting_it() -> None:
     torch.manual_seed(0)
 
@@ -102,6 +168,7 @@ def test_evaluations_are_logged_drawn_and_change_nothing(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(theory, "REFIT_STEPS", 20)
+    monkeypatch.setattr(theory, "IN_TRAINING", 300_000)  # one and a half blocks
     small = ["data.batch_size=32", "steps=6", "log_every=2", "sample_every=0", "threads=1"]
     for data in (["data=mixture_1d", "noise.dim=1", "noise=uniform"], ["data=ring"]):
         name = data[0].removeprefix("data=")

@@ -16,6 +16,7 @@ from gan_cli.data.base import Dataset, Progress
 from gan_cli.errors import Problem, UserError
 from gan_cli.evaluation.cache import cached, identity
 from gan_cli.seeding import generator_for
+from gan_cli.system.stopping import polled
 
 LARGEST = 32  # pixels of the longer side that the classifier sees
 SMALLEST = 7  # pixels where it stops halving
@@ -113,7 +114,7 @@ class Classifier:
 @torch.no_grad()
 def in_chunks(encode: Callable[[Tensor], Tensor], x: Tensor, *, device: torch.device) -> Tensor:
     """`encode` of many images, a few at a time; on the CPU."""
-    return torch.cat([encode(part.to(device)).float().cpu() for part in x.split(CHUNK)])
+    return torch.cat([encode(part.to(device)).float().cpu() for part in polled(x.split(CHUNK))])
 
 
 def classifier_of(

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from gan_cli.system.stopping import polled
+
 NEIGHBOURS = 5  # Naeem et al. 2020, section 5
 BLOCK = 1000  # data compared with all others at once
 RESAMPLES, RESAMPLES_OF_MANY, MANY = 20, 5, 512  # of a bootstrap; with over 512 features it is slow
@@ -40,7 +42,7 @@ def frechet_error(real: Tensor, fake: Tensor, *, seed: int = 0) -> float:
         return x[torch.randint(len(x), (len(x),), generator=generator)]
 
     times = RESAMPLES if real.shape[1] <= MANY else RESAMPLES_OF_MANY
-    distances = [frechet_distance(again(real), again(fake)) for _ in range(times)]
+    distances = [frechet_distance(again(real), again(fake)) for _ in polled(range(times))]
     return torch.tensor(distances, dtype=torch.float64).std().item()
 
 
@@ -63,7 +65,7 @@ def kernel_distance(
     generator = torch.Generator().manual_seed(seed)
     size = size or max(2, min(SUBSET_SIZE, len(real) // 2, len(fake) // 2))
     values = []
-    for _ in range(subsets):
+    for _ in polled(range(subsets)):
         x, y = (f[torch.randperm(len(f), generator=generator)[:size]] for f in (real, fake))
         values.append(_squared_mmd(x, y))
     parts = zip(real.chunk(PARTS), fake.chunk(PARTS), strict=False)
@@ -95,7 +97,7 @@ def neighbourhoods(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> dict[s
     real_radius, fake_radius = _radii(real, k), _radii(fake, k)
     balls = torch.zeros(len(fake), dtype=torch.float64)  # of real data, about each generated one
     recalled, covered = [], []
-    for part, radius in zip(real.split(BLOCK), real_radius.split(BLOCK), strict=True):
+    for part, radius in polled(zip(real.split(BLOCK), real_radius.split(BLOCK), strict=True)):
         distances = torch.cdist(part, fake)
         balls += (distances < radius[:, None]).sum(dim=0)
         recalled.append((distances < fake_radius).any(dim=1))
@@ -111,7 +113,7 @@ def neighbourhoods(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> dict[s
 
 def _radii(x: Tensor, k: int) -> Tensor:
     """Distance of each datum to its k-th neighbour, itself not counted."""
-    parts = [torch.cdist(part, x).kthvalue(k + 1, dim=1).values for part in x.split(BLOCK)]
+    parts = [torch.cdist(part, x).kthvalue(k + 1, dim=1).values for part in polled(x.split(BLOCK))]
     return torch.cat(parts)
 
 
@@ -128,7 +130,7 @@ def pairwise_distance(x: Tensor) -> tuple[float, float]:
 def nearest(x: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     """Distance of each x, (m, ...), to the nearest of `among`, (n, ...), and which that is."""
     others = among.flatten(1)
-    minima = [torch.cdist(part, others).min(dim=1) for part in x.flatten(1).split(BLOCK)]
+    minima = [torch.cdist(part, others).min(dim=1) for part in polled(x.flatten(1).split(BLOCK))]
     which = torch.cat([part.indices for part in minima])
     # Once more for the pairs alone: through products, cdist is inexact where data nearly coincide.
     return (x.flatten(1) - others[which]).norm(dim=1), which

@@ -12,6 +12,7 @@ from gan_cli.evaluation.measures import share
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.games.base import evaluating
 from gan_cli.networks.abilities import HasFeatureLayers
+from gan_cli.system.stopping import polled
 
 GENERATED = 50_000  # samples that the nearest-neighbour classifier knows (Radford et al. 2015)
 LEARNT_FROM = 10_000  # training images that the linear classifier on D's features gets
@@ -36,7 +37,7 @@ def measure_nn_error(subject: Subject) -> Results:
     best = torch.full((len(x),), math.inf)
     guess = torch.zeros(len(x), dtype=torch.long)
     step = 5000
-    for start in range(0, GENERATED, step):
+    for start in polled(range(0, GENERATED, step)):
         samples, labels = subject.draw(step, start)
         assert labels is not None
         distances, which = nearest(x, samples)
@@ -64,7 +65,7 @@ def measure_discriminator_features(subject: Subject) -> Results:
 
     def features(x: Tensor) -> Tensor:
         device = game.fixed_noise.device
-        parts = x.split(500)
+        parts = polled(x.split(500))
         return torch.cat(
             [pooled_features(discriminator, game.spec.from_unit(part).to(device)) for part in parts]
         )

@@ -63,7 +63,9 @@ def measure_theory(subject: Subject) -> Results:
     """Divergences, D against D*, modes: see `gan_cli.theory.measure`."""
     known = theory.measurable(subject.game, subject.reference.dataset)
     assert known is not None
-    measured = theory.measure(*known, seed=subject.seed)
+    game, density = known
+    samples = theory.draws_for(density, in_training=subject.in_training)
+    measured = theory.measure(game, density, samples=samples, seed=subject.seed)
     return Results(measured.scalars, {"theory": draw_theory(measured, *known)})
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan_cli.system.stopping import polled
+
 SIGMAS = tuple(10.0 ** (i / 9 - 1) for i in range(10))  # 0.1 to 1, evenly in the logarithm
 BLOCK = 1000  # points compared with all samples at once
 
@@ -43,7 +45,7 @@ def _of_squared_distances(x: Tensor, samples: Tensor, sigmas: tuple[float, ...])
     lengths = centres.square().sum(dim=1)
     n, dim = centres.shape
     of_sigmas: list[list[Tensor]] = [[] for _ in sigmas]
-    for block in x.flatten(1).double().split(BLOCK):
+    for block in polled(x.flatten(1).double().split(BLOCK)):
         squared = torch.addmm(lengths, block, centres.T, alpha=-2.0)
         squared += block.square().sum(dim=1, keepdim=True)
         for sigma, parts in zip(sigmas, of_sigmas, strict=True):

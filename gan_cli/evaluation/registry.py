@@ -49,6 +49,7 @@ from gan_cli.evaluation.suited import (
 from gan_cli.evaluation.translation_measures import measure_cycle, measure_translation
 from gan_cli.games.base import Game
 from gan_cli.settings.targets import Node
+from gan_cli.system.stopping import polled
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,8 @@ class Evaluation:
     def measure(self, game: Game[Any]) -> Results:
         """Measure all of them, of the game as it is now."""
         with undisturbed(self.reference.device):
-            results = measure(Subject(game, self.reference, n=self.n, seed=0), self.names)
+            subject = Subject(game, self.reference, n=self.n, seed=0, in_training=True)
+            results = measure(subject, self.names)
         results.scalars["eval/samples"] = float(self.n)
         return results
 
@@ -262,7 +264,7 @@ def evaluation_of(
 def measure(subject: Subject, names: Sequence[str]) -> Results:
     """Measure all metrics named."""
     results = Results()
-    for name in names:
+    for name in polled(names):
         one = METRICS[name].measure(subject)
         results.scalars |= one.scalars
         results.pictures |= one.pictures

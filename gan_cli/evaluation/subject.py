@@ -28,7 +28,15 @@ class Results:
 class Subject:
     """A model as it is now, with samples drawn when they are first asked for."""
 
-    def __init__(self, game: Game[Any], reference: Reference, *, n: int, seed: int) -> None:
+    def __init__(
+        self,
+        game: Game[Any],
+        reference: Reference,
+        *,
+        n: int,
+        seed: int,
+        in_training: bool = False,
+    ) -> None:
         """Nothing is drawn yet.
 
         Args:
@@ -36,7 +44,9 @@ class Subject:
             reference: its data.
             n: samples, and real data to compare them with (fewer where there are fewer).
             seed: of the samples.
+            in_training: training waits for it, so that less exact is good enough.
         """
+        self.in_training = in_training
         self.game, self.reference, self.n, self.seed = game, reference, n, seed
         self._encoded: dict[str, Tensor] = {}
 

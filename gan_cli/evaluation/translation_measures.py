@@ -10,6 +10,7 @@ from gan_cli.evaluation.measures import mean, share
 from gan_cli.evaluation.reference import unit
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.games.translating import BACK, Direction, Translating
+from gan_cli.system.stopping import polled
 
 #: Each direction, the domain it starts from and the one it leads to.
 WAYS: tuple[tuple[Direction, str, str], ...] = (("a2b", "a", "b"), ("b2a", "b", "a"))
@@ -18,7 +19,7 @@ WAYS: tuple[tuple[Direction, str, str], ...] = (("a2b", "a", "b"), ("b2a", "b", 
 def measure_cycle(subject: Subject) -> Results:
     """Mean of |F(G(a)) - a| and |G(F(b)) - b|, pixels in [0, 1], on unseen images if there are."""
     scalars: dict[str, float] = {}
-    for direction, source, _ in WAYS:
+    for direction, source, _ in polled(WAYS):
         domain = subject.reference.domains[source]
         dataset = domain.train if domain.test is None else domain.test
         x = dataset.take(torch.arange(min(subject.n, len(dataset))))[0]
@@ -43,7 +44,7 @@ def measure_translation(subject: Subject) -> Results:
     test = subject.reference.test
     assert isinstance(test, PairDataset)
     scalars: dict[str, float] = {}
-    for direction, source, target in WAYS:
+    for direction, source, target in polled(WAYS):
         inputs, truth = getattr(test, source), getattr(test, target)
         places = torch.arange(min(subject.n, len(inputs)))
         x, (y, labels) = inputs.take(places)[0], unit(truth, places)

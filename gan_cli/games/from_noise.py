@@ -16,6 +16,7 @@ from gan_cli.noise import Noise
 from gan_cli.regularizers import Regularizer
 from gan_cli.seeding import generator_for
 from gan_cli.spec import AnySpec, Batch, DataSpec
+from gan_cli.system.stopping import polled
 
 CHUNK = 1024  # samples made at once when many are asked for
 BLOCK = 64  # noises drawn at once for them
@@ -131,5 +132,5 @@ class FromNoise(Game[Batch]):
         labels_of_chunks = [None] * len(chunks) if labels is None else labels.split(CHUNK)
         with evaluating(generator):
             return torch.cat(
-                [generator(*chunk) for chunk in zip(chunks, labels_of_chunks, strict=True)]
+                [generator(*c) for c in polled(zip(chunks, labels_of_chunks, strict=True))]
             )

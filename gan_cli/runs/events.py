@@ -21,8 +21,8 @@ def open_events(run: Path, *, first_step: int) -> Any:
     A run that starts over keeps its earlier events under a name that TensorBoard does not read.
 
     Raises:
-        OSError: the files cannot be written.
-        ImportError: TensorBoard is not installed as it should be.
+        Exception: the files cannot be written, or TensorBoard is not installed as it should be,
+            which may raise anything.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -40,15 +40,19 @@ def write_events(
     """Write numbers and pictures of one step into TensorBoard files of their own.
 
     Raises:
-        OSError: they could not be written.
+        OSError: they could not be written, for whatever reason.
     """
-    from torch.utils.tensorboard import SummaryWriter
+    try:
+        from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
-        for key, value in scalars.items():
-            writer.add_scalar(key, value, step)
-        for name, picture in pictures.items():
-            writer.add_image(name, picture, step, dataformats="HWC")
+        with SummaryWriter(str(folder)) as writer:
+            for key, value in scalars.items():
+                writer.add_scalar(key, value, step)
+            for name, picture in pictures.items():
+                writer.add_image(name, picture, step, dataformats="HWC")
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"TensorBoard: {reason}") from error
 
 
 def trim_events(file: Path, step: int) -> None:

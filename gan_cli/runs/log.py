@@ -28,6 +28,7 @@ from gan_cli.system.terminal import Terminal
 LOG = "train.log"
 SAMPLES, FILTERS, THEORY = "samples", "filters", "theory"  # folders of pictures
 BATCH_SECONDS = 1.0  # lines that come faster than that are written together
+TENSORBOARD = "TensorBoard"
 #: Keys worth a person's glance, and how the papers write them.
 HEADLINES = {
     "loss/d": "loss D",
@@ -61,7 +62,7 @@ class RunLog:
         self._guard(METRICS, lambda: self._trim(metrics, step))
         self._metrics_file = self._open(METRICS, every_seconds=BATCH_SECONDS)
         self._writer: Any = None
-        self._guard("TensorBoard", self._open_tensorboard)
+        self._guard(TENSORBOARD, self._open_tensorboard)
         self._display: StepsBar | None = None
         self._printed = 0.0
 
@@ -101,7 +102,7 @@ class RunLog:
     def scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Record one line of numbers everywhere; only lines with losses are shown."""
         self._write(METRICS, self._metrics_file, json.dumps({"step": step, **scalars}) + "\n")
-        self._guard("TensorBoard", lambda: self._scalars_to_tensorboard(step, scalars))
+        self._guard(TENSORBOARD, lambda: self._scalars_to_tensorboard(step, scalars))
         if "time" not in scalars:  # numbers about a picture, between two lines
             return
         self.last, self.last_step = scalars, step
@@ -124,7 +125,7 @@ class RunLog:
             self._writer.add_image(what, picture, step, dataformats="HWC")
 
         if self._writer:
-            self._guard("TensorBoard", to_tensorboard)
+            self._guard(TENSORBOARD, to_tensorboard)
 
     def final_picture(self, picture: Picture) -> Path:
         """Keep the picture of the last state as samples/final.png."""
@@ -135,7 +136,7 @@ class RunLog:
         if self._metrics_file:
             self._guard(METRICS, self._metrics_file.flush)
         if self._writer:
-            self._guard("TensorBoard", self._writer.flush)
+            self._guard(TENSORBOARD, self._writer.flush)
 
     def sync(self) -> None:
         """Bring metrics.jsonl to the disk itself."""
@@ -146,7 +147,7 @@ class RunLog:
         """Report what the health monitor noticed, and keep it in TensorBoard's TEXT tab."""
         self.say(f"health at step {step}: {text}")
         if self._writer:
-            self._guard("TensorBoard", lambda: self._writer.add_text("health", text, step))
+            self._guard(TENSORBOARD, lambda: self._writer.add_text("health", text, step))
 
     def hparams(self, settings: dict[str, object], metrics: Iterable[str]) -> None:
         """Enter the run's settings into TensorBoard's HPARAMS tab, beside its newest metrics."""
@@ -158,7 +159,7 @@ class RunLog:
                 self._writer.file_writer.add_summary(summary)
 
         if self._writer:
-            self._guard("TensorBoard", write)
+            self._guard(TENSORBOARD, write)
 
     def table(self) -> None:
         """Print the newest line of numbers as a small table."""
@@ -172,7 +173,7 @@ class RunLog:
     def close(self) -> None:
         """Close all records."""
         if self._writer:
-            self._guard("TensorBoard", self._writer.close)
+            self._guard(TENSORBOARD, self._writer.close)
         for name, file in ((METRICS, self._metrics_file), (LOG, self._log_file)):
             if file:
                 self._guard(name, file.flush)
@@ -218,13 +219,17 @@ class RunLog:
     def _guard(self, name: str, action: Callable[[], object]) -> None:
         try:
             action()
-        except (OSError, ImportError, ValueError) as error:
+        except Exception as error:
+            # A broken installation of TensorBoard may raise anything, on import or later.
+            if name != TENSORBOARD and not isinstance(error, OSError | ImportError | ValueError):
+                raise
             self._report(name, error)
 
     def _report(self, name: str, error: Exception) -> None:
         if name not in self._failed:
             self._failed.add(name)
-            text = printable(f"warning: {name} cannot be written: {error}")
+            reason = " ".join(str(error).split()) or type(error).__name__
+            text = printable(f"warning: {name} cannot be written: {reason}")
             print(text, file=sys.stderr)  # noqa: T201
 
 

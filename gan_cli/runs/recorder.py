@@ -23,6 +23,7 @@ from gan_cli.runs.records import without_machine
 from gan_cli.runs.saver import Saver
 from gan_cli.spec import AnySpec
 from gan_cli.system.memory import system_scalars
+from gan_cli.system.stopping import StopRequest, WorkStoppedError, stoppable
 from gan_cli.theory.pictures import animate
 from gan_cli.training.health import Health
 from gan_cli.training.state import TrainState
@@ -71,6 +72,8 @@ class Recorder:
         self.previews, self.evaluation, self.best = previews, evaluation, best
         self.health = health or Health()
         self.hparams = hparams
+        #: Signals, for evaluations to look at while training runs.
+        self.stop: StopRequest | None = None
         self.ranks = state.game.ranks
         self._save_failed = False  # of the newest checkpoint
 
@@ -104,18 +107,27 @@ class Recorder:
         """Measure the model, keep best.pt; returns the numbers for the log."""
         scalars: dict[str, float] = {}
         if self.evaluation is not None:
-            results = self.evaluation.measure(self.state.game)
-            scalars = results.scalars
-            for name, picture in results.pictures.items():
-                self.runlog.picture(step, picture, what=name)
-            if note := self.best.missing_note(scalars):
-                self.runlog.say(note)
+            scalars = self._measure(step, self.evaluation)
         (is_best,) = self.ranks.largest([self.best.improves(scalars)])
         if is_best:
             self.require_finite(step)
             self.poll_save(wait=True)
             self.saver.save_best({**self.checkpoint(step), "best": self.best.as_stored()})
         return scalars
+
+    def _measure(self, step: int, evaluation: Evaluation) -> dict[str, float]:
+        """The numbers of an evaluation, its pictures drawn; none of it if a signal comes first."""
+        try:
+            with stoppable(self.stop):
+                results = evaluation.measure(self.state.game)
+        except WorkStoppedError as signal_name:
+            self.runlog.say(f"note: {signal_name} came, so step {step} is not evaluated.")
+            return {}
+        for name, picture in results.pictures.items():
+            self.runlog.picture(step, picture, what=name)
+        if note := self.best.missing_note(results.scalars):
+            self.runlog.say(note)
+        return results.scalars
 
     def save(self, step: int) -> None:
         """Begin to write a checkpoint; if one fails, report it and try the next as usual.

@@ -1,13 +1,26 @@
-"""Stopping in good order: the first SIGINT or SIGTERM is noted, the same again ends at once.
+"""Stopping in good order: the first signal is noted, the same again ends at once.
 
 `training.loop.reason_to_stop` ends training after the step, and `train.train_to_the_end` saves.
+Long work like an evaluation looks for signals between its batches (`polled`).
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType, TracebackType
+from typing import TypeVar
+
+Item = TypeVar("Item")
+#: Ctrl-C, a scheduler's end, a closed terminal, a scheduler's warning; not all systems have all.
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)
+]
 
 
 class StoppedAtOnceError(KeyboardInterrupt):
@@ -27,7 +40,9 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
+                if number == getattr(signal, "SIGHUP", None) and is_ignored(number):
+                    continue  # nohup: the run shall outlive its terminal
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -49,10 +64,45 @@ class StopRequest:
 
     @property
     def name(self) -> str:
-        """SIGINT or SIGTERM; empty if none came."""
+        """SIGINT, say; empty if none came."""
         return signal.Signals(self.signal_number).name if self.signal_number else ""
 
     @property
     def exit_code(self) -> int:
         """128 + signal, as shells report it; 0 if none came."""
         return 128 + self.signal_number if self.signal_number else 0
+
+
+def is_ignored(number: int) -> bool:
+    """Whether whoever started this process has a signal ignored."""
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+class WorkStoppedError(Exception):
+    """Work was given up, because a signal asks to stop."""
+
+
+_REQUEST: ContextVar[StopRequest | None] = ContextVar("request", default=None)
+
+
+@contextmanager
+def stoppable(request: StopRequest | None) -> Iterator[None]:
+    """Let `polled` give up inside when a signal comes; None: never."""
+    token = _REQUEST.set(request)
+    try:
+        yield
+    finally:
+        _REQUEST.reset(token)
+
+
+def polled(items: Iterable[Item]) -> Iterator[Item]:
+    """The items one after the other, as long as no signal asks to stop.
+
+    Raises:
+        WorkStoppedError: one does, and `stoppable` said that this work may be given up.
+    """
+    for item in items:
+        request = _REQUEST.get()
+        if request is not None and request.signal_number:
+            raise WorkStoppedError(request.name)
+        yield item

@@ -16,11 +16,15 @@ from torch.nn.functional import logsigmoid, softplus
 
 from gan_cli.games.base import evaluating
 from gan_cli.games.from_noise import FromNoise
-from gan_cli.seeding import generator_for
+from gan_cli.seeding import derive_seed, generator_for
+from gan_cli.system.stopping import polled
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.theory.divergence import Cells, jsd, kl, smoothed
 
-SAMPLES = 200_000  # from p_g, and as many from p_data
+SAMPLES = 200_000  # from p_g, and as many from p_data: on the line, and what D is held against
+#: In the plane, where cells are many: at least, for each component, and at most; then the floor is
+#: below 0.001 for all but many components. Evaluations while training take fewer.
+LEAST, FOR_EACH, MOST, IN_TRAINING = 4_000_000, 240_000, 8_000_000, 1_000_000
 REFIT_STEPS, REFIT_BATCH, REFIT_RATE = 300, 2048, 2e-3
 CHUNK = 65_536  # points judged at once
 
@@ -34,7 +38,7 @@ class Theory:
         cells: the grid.
         p_data: mass in each cell.
         p_g: share of samples in each cell.
-        samples: from p_g, float32 (n, dim).
+        samples: some of them, float32 (n, dim).
     """
 
     scalars: dict[str, float]
@@ -60,7 +64,7 @@ def measure(
     game: FromNoise,
     density: GaussianMixture,
     *,
-    samples: int = SAMPLES,
+    samples: int | None = None,
     seed: int = 0,
     refit: bool = True,
 ) -> Theory:
@@ -69,21 +73,22 @@ def measure(
     Args:
         game: with a generator of 1-D or 2-D points.
         density: p_data.
-        samples: draws from each.
+        samples: draws from each, for the divergences; None: `draws_for` the density.
         seed: of the draws.
         refit: also train a copy of D on the frozen G, to see how near V comes to V(D*, G).
     """
     cells = Cells(density)
-    fake = game.map_noise(game.draw_noise(samples, seed=seed + 1)).float().cpu()
-    real, _ = density.sample(samples, generator=generator_for(seed, "theory"))
-    again, _ = density.sample(samples, generator=generator_for(seed, "theory", "again"))
-    p, q = cells.masses(density), cells.shares(fake)
+    samples = samples or draws_for(density)
+    p, floor = cells.masses(density), floor_of(density, cells, samples=samples, seed=seed)
+    q, fake = shares_of_samples(game, cells, samples=samples, seed=seed)
+    real, _ = density.sample(len(fake), generator=generator_for(seed, "theory"))
     divergence = jsd(p, q)
     best_value = -math.log(4) + 2 * divergence
     scalars = {
         "divergence/jsd": divergence,
-        "divergence/jsd_floor": jsd(p, cells.shares(again)),
+        "divergence/jsd_floor": floor,
         "divergence/samples": float(samples),
+        "divergence/cell_std": cells.cell_std,
         "divergence/kl_data_g": kl(p, smoothed(q, samples)),
         "divergence/kl_g_data": kl(q, p.clamp_min(1e-300)),
         "modes/covered": float(density.covered(fake)),
@@ -103,6 +108,44 @@ def measure(
     return Theory(scalars, cells, p, q, fake)
 
 
+def draws_for(density: GaussianMixture, *, in_training: bool = False) -> int:
+    """How many draws show divergences from a density well; in training, well enough."""
+    if density.means.shape[1] == 1:
+        return SAMPLES
+    if in_training:
+        return IN_TRAINING
+    return min(MOST, max(LEAST, FOR_EACH * len(density.means)))
+
+
+def shares_of_samples(
+    game: FromNoise, cells: Cells, *, samples: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Share of p_g's samples in each cell, and the first block of them, float32 (n, dim)."""
+    counts, first = torch.zeros(cells.count, dtype=torch.long), None
+    for number, n in enumerate(polled(blocks(samples))):
+        block_seed = derive_seed(seed, "theory", "block", number) if number else seed + 1
+        fake = game.map_noise(game.draw_noise(n, seed=block_seed)).float().cpu()
+        counts += cells.counts(fake)
+        first = fake if first is None else first
+    assert first is not None
+    return counts.double() / samples, first
+
+
+def floor_of(density: GaussianMixture, cells: Cells, *, samples: int, seed: int) -> float:
+    """The JSD that as many draws from p_data itself show."""
+    generator = generator_for(seed, "theory", "again")
+    counts = torch.zeros(cells.count, dtype=torch.long)
+    for n in polled(blocks(samples)):
+        counts += cells.counts(density.sample(n, generator=generator)[0])
+    return jsd(cells.masses(density), counts.double() / samples)
+
+
+def blocks(samples: int) -> list[int]:
+    """Sizes of the blocks that so many draws are made in, so that memory stays flat."""
+    whole, rest = divmod(samples, SAMPLES)
+    return [SAMPLES] * whole + [rest] * (rest > 0)
+
+
 def against_best(
     discriminator: nn.Module, game: FromNoise, points: Tensor, best: Tensor, *, name: str
 ) -> dict[str, float]:
@@ -118,7 +161,9 @@ def against_best(
 def logits_of(discriminator: nn.Module, x: Tensor) -> Tensor:
     """A D's logits (n,) on the CPU, with dropout off."""
     with evaluating(discriminator):
-        return torch.cat([discriminator(part, None).float() for part in x.split(CHUNK)]).cpu()
+        return torch.cat(
+            [discriminator(part, None).float() for part in polled(x.split(CHUNK))]
+        ).cpu()
 
 
 def refit_discriminator(game: FromNoise, density: GaussianMixture, *, seed: int = 0) -> nn.Module:
@@ -134,7 +179,7 @@ def refit_discriminator(game: FromNoise, density: GaussianMixture, *, seed: int 
         optimizer = torch.optim.Adam(copied.parameters(), lr=REFIT_RATE)
         rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, REFIT_STEPS)
         order = generator_for(seed, "theory", "order")
-        for _ in range(REFIT_STEPS):
+        for _ in polled(range(REFIT_STEPS)):
             rows = torch.randint(n, (2, REFIT_BATCH), generator=order).to(device)
             loss = softplus(-copied(real[rows[0]], None)).mean()
             loss = loss + softplus(copied(fake[rows[1]], None)).mean()
