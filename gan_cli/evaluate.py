@@ -196,7 +196,8 @@ def keep(
     try:
         before = read(file)
         if before and any(before.get(key) != record[key] for key in SAME):
-            terminal.say(f"the earlier evaluation is now {set_aside(file)}")
+            place = set_aside(file, step=before["step"])
+            terminal.say(f"the earlier evaluation is now {place}, with its pictures")
             before = {}
         with replacing(file) as temporary:
             text = json.dumps({**before, **record}, indent=1, ensure_ascii=False) + "\n"
@@ -234,8 +235,12 @@ def beside(file: Path) -> Path:
     return file.parent / (FOLDER if file.name == FILE else f"{file.stem}_files")
 
 
-def set_aside(file: Path) -> Path:
-    """Move an evaluation that another one would replace to a place of its own.
+def set_aside(file: Path, *, step: object) -> Path:
+    """Move an evaluation that another one would replace to a place of its own, with its pictures.
+
+    Args:
+        file: that holds it.
+        step: that it is of; its pictures' names end in it.
 
     Raises:
         OSError: it cannot be moved.
@@ -244,6 +249,10 @@ def set_aside(file: Path) -> Path:
     folder.mkdir(exist_ok=True)
     places = (folder / f"earlier_{number}.json" for number in itertools.count(1))
     place = next(place for place in places if not place.exists())
+    if isinstance(step, int):
+        for picture in folder.glob(f"*_step_{step:08d}.png"):
+            if not picture.name.startswith("earlier_"):
+                picture.rename(picture.with_name(f"{place.stem}_{picture.name}"))
     file.rename(place)
     return place
 

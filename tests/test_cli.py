@@ -47,7 +47,7 @@ MISTAKES = [
     (["modl"], ["modl: not of the form key=value. Did you mean model?"]),
     (["lr=0.1"], ["lr: no such key", "Did you mean optimizer.lr?"]),
     (["hidden=3"], ["Did you mean model.discriminator.hidden or model.generator.hidden"]),
-    (["noise.low=0"], ["noise.low: no such key", "noise.dim, noise.std"]),
+    (["noise.low=0"], ["noise.low: no such key", "These have it: noise=uniform"]),
     (["+model=vanilla"], ["Drop the +: model=vanilla"]),
     (["-m", "model=nope,vanilla"], ["model=nope: no such option"]),
     (["model.generator.hidden=512"], ["a list of whole numbers, like [1,2]"]),

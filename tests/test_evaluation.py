@@ -715,3 +715,21 @@ def test_what_is_offered_instead_suits(cli: Cli, train: list[str], metric: str) 
     names = ",".join(name for name in offered.split(", ") if name in ("diversity", "nearest"))
     done = cli("run=outputs/r", f"metrics=[{names}]", "n=120", app=commands.EVALUATE)
     assert done.code == 0, done.err
+
+
+def test_a_second_evaluation_keeps_the_pictures_of_the_first(cli: Cli) -> None:
+    assert cli(*RUN, "name=x").code == 0
+    folder = Path("outputs/x/evaluation")
+    evaluate = ["run=outputs/x", "metrics=nearest", "n=20"]
+    assert cli(*evaluate, app=commands.EVALUATE).code == 0
+    (first,) = folder.glob("*.png")
+    before = first.read_bytes()
+    assert cli(*evaluate, app=commands.EVALUATE).code == 0  # the same one again
+    assert [path.read_bytes() for path in folder.glob("*.png")] == [before]
+    done = cli(*evaluate, "seed=1", app=commands.EVALUATE)
+    assert "earlier_1.json, with its pictures" in done.out
+    assert first.read_bytes() != before
+    assert (folder / f"earlier_1_{first.name}").read_bytes() == before
+    assert cli(*evaluate, "seed=2", app=commands.EVALUATE).code == 0
+    assert (folder / f"earlier_1_{first.name}").read_bytes() == before
+    assert len(list(folder.glob("*.png"))) == 3
