@@ -24,8 +24,8 @@ from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.runs.directory import is_run, read_checkpoint
 from gan_cli.runs.places import FOLDER
-from gan_cli.runs.resume import typed
 from gan_cli.settings.build import build_game
+from gan_cli.settings.stored import typed
 from gan_cli.settings.targets import vet_targets
 from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device

@@ -25,7 +25,7 @@ from gan_cli.runs.restore import restore
 from gan_cli.runs.resume import Config, Start, find_start
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
-from gan_cli.settings.targets import foreign_targets
+from gan_cli.settings.trial import try_users_networks
 from gan_cli.settings.trust import load_without_download, without_download
 from gan_cli.system import environment
 from gan_cli.system.device import resolve_device
@@ -142,7 +142,7 @@ def train_from(start: Start, ranks: Ranks, stack: ExitStack) -> int:
     dataset = load_in_turn(start, ranks)
     messages = [*start.messages, *dataset.notes]
     state = build_state(config, dataset, device, ranks=ranks)
-    try_networks(config, state)
+    try_users_networks(config, state.game)
     messages += restore(start, state)
     if not ranks.is_first:
         return 0 if config["dry_run"] else train_silently(config, state, dataset)
@@ -169,23 +169,6 @@ def load_in_turn(start: Start, ranks: Ranks) -> AnyDataset:
     if not loaded:
         load()
     return loaded[0]
-
-
-def try_networks(config: Config, state: TrainState) -> None:
-    """Let a user's own networks see two samples before anything is written.
-
-    Raises:
-        UserError: they fail on them.
-    """
-    if not foreign_targets(config):
-        return
-    try:
-        state.game.check_shapes()
-    except Exception as error:  # what a user's own class raises is not ours to foresee
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"model: the networks do not fit the data or each other ({reason})."
-        ) from error
 
 
 def train_silently(config: Config, state: TrainState, dataset: AnyDataset) -> int:

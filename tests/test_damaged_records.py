@@ -14,7 +14,7 @@ from gan_cli.runs.best import best_before
 from gan_cli.runs.events import trim_events
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.records import line_at, merge_line, read_lines, trim_lines
-from gan_cli.runs.resume import typed
+from gan_cli.settings.stored import typed
 from gan_cli.system.files import Appender
 from gan_cli.training.health import RULES, Health
 from tests.conftest import Cli

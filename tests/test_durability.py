@@ -25,8 +25,8 @@ from gan_cli.games.base import Scalars
 from gan_cli.games.gan import GAN
 from gan_cli.runs import checkpoint
 from gan_cli.runs.index import INDEX, read_index
-from gan_cli.runs.resume import BEFORE
 from gan_cli.runs.saver import Saver
+from gan_cli.settings.stored import BEFORE
 from gan_cli.spec import Batch
 from gan_cli.system.files import Appender
 from gan_cli.training.finite import FiniteGuard, NonFiniteMove

@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
@@ -25,7 +22,8 @@ from gan_cli.runs.directory import (
 )
 from gan_cli.runs.index import INDEX, read_index
 from gan_cli.runs.places import FOLDER, find_data
-from gan_cli.settings.schema import RESUMABLE, TrainConfig
+from gan_cli.settings.schema import RESUMABLE
+from gan_cli.settings.stored import typed
 from gan_cli.settings.values import flatten
 from gan_cli.system.shell import command
 
@@ -37,17 +35,6 @@ Enter = Callable[[AbstractContextManager[None]], None]
 STARTING = frozenset({"resume", "init_from", "dry_run", "objective", "direction"})
 #: Those of them that the run keeps unless the command line names them.
 RANKING = frozenset({"objective", "direction"})
-#: What a root key means for configs that were stored before it existed.
-BEFORE = {
-    "checkpoint_minutes": 1.5,
-    "objective": None,
-    "direction": "minimize",
-    "eval_every": 0,
-    "eval_metrics": None,
-    "eval_samples": 5000,
-    "inception": None,
-    "sync_batch_norm": False,
-}
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
 #: Keys that a resumed run may change, but that it does not take from a checkpoint unasked.
@@ -247,31 +234,6 @@ def _from_file(path: Path) -> Start:
     """Start a new run from a checkpoint file, which stays untouched."""
     state = read_file(path, key="resume")
     return Start(config=typed(state["config"], path) | {"name": None}, state=state, from_user=False)
-
-
-def typed(config: object, source: Path) -> Config:
-    """A config read from a file, checked against the schema as the command line's is.
-
-    Raises:
-        UserError: a key is missing, unknown or of another type.
-    """
-    if isinstance(config, Mapping):
-        config = {**BEFORE, **config}
-    try:
-        whole = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(TrainConfig), config))
-    except (OmegaConfBaseException, TypeError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{source}: the config in it cannot be used ({reason}).") from error
-    assert isinstance(whole, dict)
-    if any(
-        isinstance(value, str) and "${" in value
-        for value in flatten({str(k): v for k, v in whole.items()}).values()
-    ):
-        raise UserError(f"{source}: the config in it refers to other values, and is not resolved.")
-    missing = [f.name for f in fields(TrainConfig) if whole.get(f.name) == "???"]
-    if missing:
-        raise UserError(f"{source}: the config in it lacks {', '.join(missing)}.")
-    return {str(key): value for key, value in whole.items()}
 
 
 def with_overrides(

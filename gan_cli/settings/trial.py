@@ -18,13 +18,14 @@ from gan_cli.errors import (
     did_you_mean,
     problems_in,
 )
-from gan_cli.games.base import Roles
+from gan_cli.games.base import Game, Roles
 from gan_cli.regularizers import Regularizer
 from gan_cli.settings.build import build_optimizer, make_networks
 from gan_cli.settings.targets import (
     PLACES,
     Node,
     arguments,
+    foreign_targets,
     in_packages,
     node_at,
     places,
@@ -251,3 +252,20 @@ def optimizer_problems(config: Node, *, on_cpu: bool) -> list[Problem]:
         reason = str(error).strip().partition("\n")[0]
         return [Problem.about("optimizer", f"cannot step with these settings ({reason})")]
     return []
+
+
+def try_users_networks(config: Node, game: Game[Any]) -> None:
+    """Let a user's own networks see two samples before anything is written.
+
+    Raises:
+        UserError: they fail on them.
+    """
+    if not foreign_targets(config):
+        return
+    try:
+        game.check_shapes()
+    except Exception as error:  # what a user's own class raises is not ours to foresee
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"model: the networks do not fit the data or each other ({reason})."
+        ) from error
