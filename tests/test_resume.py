@@ -192,7 +192,7 @@ def test_a_closed_terminal_saves(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "gan_cli.train", "steps=1000000", "log_every=1", "name=run"],
         cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal,
-        preexec_fn=take_the_terminal,
+        preexec_fn=take_the_terminal,  # noqa: PLW1509  (no threads here)
     )  # fmt: skip
     os.close(terminal)
     log, deadline = tmp_path / "outputs" / "run" / "metrics.jsonl", time.monotonic() + 60
