@@ -20,11 +20,12 @@ from gan_cli.evaluation.subject import Results
 from gan_cli.runs.log import NoLog, RunLog
 from gan_cli.runs.opening import open_recorder, silent_recorder
 from gan_cli.runs.recorder import Recorder
+from gan_cli.runs.summary import how_it_went
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.system.ranks import Ranks
 from gan_cli.system.stopping import StopRequest
 from gan_cli.train import run_loop
-from tests.conftest import free_port
+from tests.conftest import Cli, free_port
 from tests.test_config import composed
 
 CPU = torch.device("cpu")
@@ -148,3 +149,42 @@ def test_a_log_that_does_nothing_writes_nothing(
             getattr(log, name)(*values)
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "verdict"),
+    [
+        (0.52, 0.50, "D(x) 0.52, D(G(z)) 0.50: D can hardly tell them apart"),
+        (0.75, 0.30, "D(x) 0.75, D(G(z)) 0.30: D can tell them apart, not always"),
+        (0.95, 0.05, "D(x) 0.95, D(G(z)) 0.05: D can tell them apart"),
+        (0.999, 0.001, "D(x) 1.00, D(G(z)) 0.00: D is sure of all, so G learns little"),
+        (0.3, 0.6, "D(x) 0.30, D(G(z)) 0.60: D takes generated data for real"),
+    ],
+)
+def test_the_end_says_how_it_went(real: float, fake: float, verdict: str) -> None:
+    numbers = {"prob/real": real, "prob/fake": fake}
+    assert how_it_went(numbers) == [f"{verdict}."]
+    numbers |= {"diversity/fake": 0.98, "diversity/real": 1.0}
+    assert how_it_went(numbers) == [f"{verdict}; diversity 0.98 of the data's."]
+
+
+def test_the_end_of_other_games() -> None:
+    scores = {"score/real": 0.5, "score/fake": -0.25, "modes/covered": 7.0, "modes/total": 8.0}
+    (said,) = how_it_went(scores)
+    assert said == "D's mean score is 0.5 on real data and -0.25 on generated ones; 7 of 8 modes."
+    (said,) = how_it_went({"diversity/fake_a": 1.0, "diversity/real_a": 2.0})
+    assert said == "diversity 0.50 of the data's in domain a."
+    assert how_it_went({}) == how_it_went({"diversity/fake": 0.0, "diversity/real": 0.0}) == []
+
+
+def test_the_verdict_stands_below_the_first_line_of_the_end(cli: Cli) -> None:
+    # Lines and pictures at different steps: each number is the newest.
+    cadence = ["steps=5", "log_every=5", "sample_every=3", "data.batch_size=8", "threads=1"]
+    result = cli(*cadence)
+    assert result.code == 0
+    _, _, end = result.out.partition("done: 5 of 5 steps")
+    lines = end.splitlines()[1:]
+    assert lines[0].startswith("D(x) 0.")
+    assert "of the data's" in lines[0]
+    names = [line.split()[0] for line in lines[1:]]
+    assert names == ["pictures", "curves", "measure", "go", "sample"]

@@ -1,11 +1,15 @@
 """A run that stops and goes on is the run that never stopped, bit for bit."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -175,6 +179,31 @@ def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: in
     go_on = next(line for line in out.splitlines() if "go on" in line)
     assert go_on.endswith("resume=outputs/vanilla-digits-1")  # to the steps it had
     assert list(tmp_path.rglob("*.pt"))
+
+
+def test_a_closed_terminal_saves(tmp_path: Path) -> None:
+    """The system sends SIGHUP, and from then on each write to the terminal fails."""
+    master, terminal = pty.openpty()
+
+    def take_the_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_cli.train", "steps=1000000", "log_every=1", "name=run"],
+        cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal,
+        preexec_fn=take_the_terminal,  # noqa: PLW1509  (no threads here)
+    )  # fmt: skip
+    os.close(terminal)
+    log, deadline = tmp_path / "outputs" / "run" / "metrics.jsonl", time.monotonic() + 60
+    while not (log.exists() and log.read_text()):
+        assert time.monotonic() < deadline
+        if select.select([master], [], [], 0.02)[0]:
+            os.read(master, 65_536)
+    os.close(master)
+    assert process.wait(timeout=60) == 129
+    assert list(tmp_path.rglob("step_*.pt"))
+    assert "stopped by SIGHUP" in (tmp_path / "outputs" / "run" / "train.log").read_text()
 
 
 def test_a_signal_ends_an_evaluation(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Logging never stops training: what cannot be written is said once and then left 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -23,6 +24,7 @@ from gan_cli.runs.events import open_events
 from gan_cli.runs.records import METRICS, trim_lines
 from gan_cli.system.files import Appender
 from gan_cli.system.progress import PLAIN_SECONDS, StepsBar
+from gan_cli.system.stopping import drop_closed_terminal
 from gan_cli.system.terminal import Terminal
 
 LOG = "train.log"
@@ -54,6 +56,8 @@ class RunLog:
         self.console = Terminal()
         self.last: dict[str, float] = {}
         self.last_step = step
+        #: The newest value of each key, of lines between two log steps too.
+        self.newest: dict[str, float] = {}
         self._failed: set[str] = set()
         self._log_file = self._open(LOG)
         metrics = directory / METRICS
@@ -79,7 +83,7 @@ class RunLog:
         trace: TracebackType | None,
     ) -> None:
         if self._display:
-            self._display.stop()
+            self._on_screen(self._display.stop)
             self._display = None
 
     def say(self, text: str = "") -> None:
@@ -97,10 +101,12 @@ class RunLog:
     def advance(self, step: int) -> None:
         """Move the bar."""
         if self._display:
-            self._display.move_to(step)
+            display = self._display
+            self._on_screen(lambda: display.move_to(step))
 
     def scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Record one line of numbers everywhere; only lines with losses are shown."""
+        self.newest |= scalars
         self._write(METRICS, self._metrics_file, json.dumps({"step": step, **scalars}) + "\n")
         self._guard(TENSORBOARD, lambda: self._scalars_to_tensorboard(step, scalars))
         if "time" not in scalars:  # numbers about a picture, between two lines
@@ -168,7 +174,7 @@ class RunLog:
         for key, value in self.last.items():
             table.add_row(key, number(value))
         if self.last:
-            self.console.print(table)
+            self._on_screen(lambda: self.console.print(table))
 
     def close(self) -> None:
         """Close all records."""
@@ -225,12 +231,21 @@ class RunLog:
                 raise
             self._report(name, error)
 
+    def _on_screen(self, action: Callable[[], object]) -> None:
+        """Draw, as long as there is a terminal: training outlives it."""
+        try:
+            action()
+        except OSError:
+            self.console.quiet = True
+            drop_closed_terminal()
+
     def _report(self, name: str, error: Exception) -> None:
         if name not in self._failed:
             self._failed.add(name)
             reason = " ".join(str(error).split()) or type(error).__name__
             text = printable(f"warning: {name} cannot be written: {reason}")
-            print(text, file=sys.stderr)  # noqa: T201
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                print(text, file=sys.stderr)  # noqa: T201
 
 
 class NoLog(RunLog):
@@ -240,7 +255,7 @@ class NoLog(RunLog):
         self.directory, self.first_step, self.steps = Path(), step, steps
         self.console = Terminal()
         self.console.quiet = True
-        self.last, self.last_step = {}, step
+        self.last, self.last_step, self.newest = {}, step, {}
         self._failed = set()
         self._log_file = self._metrics_file = None
         self._writer = self._display = None

@@ -22,6 +22,8 @@ from gan_cli.training.state import TrainState
 
 LARGEST_RATE = 1e-3  # that is advised
 MOST_CLASSES = 20  # named at the start
+#: Differences of D's verdicts; the health monitor warns of the same ones.
+FOOLED, SURE = 0.1, 0.02
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 
@@ -110,13 +112,44 @@ def ending(
     seconds = timedelta(seconds=round(state.elapsed()))
     lines = [
         f"{how}: {state.step} of {config['steps']} steps in {seconds}, all saved.",
+        *how_it_went(log.newest),
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
+        f"  measure   {command('gan-evaluate', run=directory, **more)}",
         f"  go on     {resuming(state, resume=directory, **longer, **more)}",
         *use_command(state, directory, flags),
-        f"  measure   {command('gan-evaluate', run=directory, **more)}",
     ]
     return "\n".join(lines)
+
+
+def how_it_went(numbers: Mapping[str, float]) -> list[str]:
+    """One sentence on the newest numbers of a log: what D says, and how varied samples are."""
+    parts = []
+    if {"prob/real", "prob/fake"} <= numbers.keys():
+        real, fake = numbers["prob/real"], numbers["prob/fake"]
+        parts.append(f"D(x) {real:.2f}, D(G(z)) {fake:.2f}: {what_d_knows(real, fake)}")
+    elif {"score/real", "score/fake"} <= numbers.keys():
+        real, fake = numbers["score/real"], numbers["score/fake"]
+        parts.append(f"D's mean score is {real:.3g} on real data and {fake:.3g} on generated ones")
+    for suffix, of_domain in (("", ""), ("_a", " in domain a"), ("_b", " in domain b")):
+        there = numbers.get(f"diversity/real{suffix}", 0.0)
+        if there > 0:
+            share = numbers[f"diversity/fake{suffix}"] / there
+            parts.append(f"diversity {share:.2f} of the data's{of_domain}")
+    if "modes/covered" in numbers:
+        parts.append(f"{numbers['modes/covered']:.0f} of {numbers['modes/total']:.0f} modes")
+    return [f"{'; '.join(parts)}."] if parts else []
+
+
+def what_d_knows(real: float, fake: float) -> str:
+    """What mean D(x) and mean D(G(z)) say of the game."""
+    if fake - real > FOOLED or fake > 1 - FOOLED:
+        return "D takes generated data for real"
+    if real - fake < FOOLED:
+        return "D can hardly tell them apart"
+    if real > 1 - SURE and fake < SURE:
+        return "D is sure of all, so G learns little"
+    return "D can tell them apart, not always" if real - fake < 0.8 else "D can tell them apart"
 
 
 def resuming(state: TrainState, **keys: object) -> str:

@@ -6,7 +6,10 @@ Long work like an evaluation looks for signals between its batches (`polled`).
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -61,6 +64,8 @@ class StopRequest:
         # A signal of the other kind may be the first one passed on: a terminal sends it to all
         # processes, and a sweep to its jobs.
         self.signal_number = self.signal_number or number
+        if number == getattr(signal, "SIGHUP", None):
+            drop_closed_terminal()
 
     @property
     def name(self) -> str:
@@ -76,6 +81,16 @@ class StopRequest:
 def is_ignored(number: int) -> bool:
     """Whether whoever started this process has a signal ignored."""
     return signal.getsignal(number) is signal.SIG_IGN
+
+
+def drop_closed_terminal() -> None:
+    """Let what would be printed vanish if the terminal is gone, where writing is an error."""
+    for stream in (1, 2):  # stdout, stderr
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream)
+                os.close(nowhere)
 
 
 class WorkStoppedError(Exception):
