@@ -236,7 +236,11 @@ def test_bad_items_of_lists_and_bad_optimizer_values_are_named() -> None:
     config = composed("model.generator.hidden=[8,x]", "optimizer.betas=[0.5,2]", "k=0")
     with pytest.raises(UserError) as error:
         check(config, trusted=True)
-    for part in ("model.generator.hidden=[8,x]: must be", "optimizer: Invalid beta", "k=0"):
+    for part in (
+        "model.generator.hidden=[8,x]: must be",
+        "optimizer.betas=[0.5,2]: both must lie",
+        "k=0",
+    ):
         assert part in str(error.value)
 
 

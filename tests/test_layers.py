@@ -127,8 +127,9 @@ FAMILY_MODULES = {
     *(f"networks.{name}" for name in ("mlp", "conditional", "dcgan", "resnet")),
 }
 FAMILY_NAMES = re.compile(r"\b(vanilla|dcgan|cgan|cyclegan|resnet|mlp)\b", re.IGNORECASE)
-#: The help pages show examples; the authors' names stand in addresses and flags that are theirs.
-MAY_NAME_FAMILIES = {"cli.help", "data.files.published", "data.files.preprocess"}
+#: The help pages show examples, `mistakes` what people type for them; the authors' names stand in
+#: addresses and flags that are theirs.
+MAY_NAME_FAMILIES = {"cli.help", "cli.mistakes", "data.files.published", "data.files.preprocess"}
 
 
 def code_words(path: Path) -> str:
