@@ -1,4 +1,8 @@
-"""From an image file of any kind to uint8 pixels of one shape."""
+"""From an image file of any kind to uint8 pixels of one shape.
+
+A file that cannot be used raises UnusableImageError: `cache.py` leaves it out and the run names it;
+without a cache, and in shards, the next one takes its place.
+"""
 
 from __future__ import annotations
 
