@@ -16,7 +16,7 @@ from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.loading import TrainedModel, open_run
-from gan_cli.pictures import write_png
+from gan_cli.pictures import titled, write_png
 from gan_cli.runs.directory import is_run, lock, require_contained
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
@@ -207,7 +207,7 @@ def keep(
         for name, picture in results.pictures.items():
             path = beside(file) / f"{name}_step_{record['step']:08d}.png"
             path.parent.mkdir(exist_ok=True)
-            write_png(path, picture)
+            write_png(path, titled(picture, f"step {record['step']}, seed {record['seed']}"))
             written.append(path)
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror or error}).") from error

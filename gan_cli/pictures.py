@@ -23,6 +23,7 @@ Picture = np.ndarray  # uint8, (height, width, 3)
 LONGEST_SIDE = 512  # ... but not beyond this
 SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
 CAPTION_HEIGHT = 13  # of a line of text
+GRAY, WHITE = 96, 255  # behind sheets, and behind plots
 REAL, FAKE = "#9aa0a6", "#d1495b"
 
 
@@ -33,8 +34,9 @@ def draw(
     real: Tensor,
     columns: int | None = None,
     captions: Sequence[str] = (),
+    rows: Sequence[str] = (),
 ) -> Picture:
-    """A sheet of images, or points over real ones.
+    """A sheet of images, or points beside real ones.
 
     Args:
         samples: generated data (n, *shape), in the data's range.
@@ -42,9 +44,10 @@ def draw(
         real: real points to plot beside, (n, dim); not used for images.
         columns: of the sheet; None: as many as rows. Not used for points.
         captions: one below each image; empty: none. Not used for points.
+        rows: a name for each row; empty: none. Not used for points.
     """
     if spec.is_image:
-        return sheet(to_bytes(samples, spec), columns=columns, captions=captions)
+        return sheet(to_bytes(samples, spec), columns=columns, captions=captions, rows=rows)
     return plot_points(samples.cpu(), real.cpu())
 
 
@@ -63,6 +66,7 @@ def sheet(
     columns: int | None = None,
     gap: int = 2,
     captions: Sequence[str] = (),
+    rows: Sequence[str] = (),
 ) -> Picture:
     """Images (n, 3, height, width) on a near-square grid, row by row, on gray.
 
@@ -73,14 +77,15 @@ def sheet(
         columns: how many; None: as many as rows.
         gap: pixels between images.
         captions: one for each image, written below it; empty: none.
+        rows: a name for each row, written right of it; empty: none.
     """
     zoom = enlargement(*images.shape[2:])
     images = images.repeat_interleave(zoom, dim=2).repeat_interleave(zoom, dim=3)
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
+    count = math.ceil(n / columns)
     line = height + (CAPTION_HEIGHT if captions else 0) + gap
-    canvas = np.full((rows * line + gap, columns * (width + gap) + gap, 3), 96, np.uint8)
+    canvas = np.full((count * line + gap, columns * (width + gap) + gap, 3), GRAY, np.uint8)
     for index, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
         top = gap + index // columns * line
         left = gap + index % columns * (width + gap)
@@ -88,7 +93,35 @@ def sheet(
         if captions:
             below = canvas[top + height : top + height + CAPTION_HEIGHT, left : left + width]
             below[:] = text_strip(captions[index], width)
-    return canvas
+    return beside_names(canvas, rows, line=line, height=height) if rows else canvas
+
+
+def beside_names(canvas: Picture, rows: Sequence[str], *, line: int, height: int) -> Picture:
+    """A sheet with a name right of each row, which leaves the images where they are.
+
+    Args:
+        canvas: the sheet.
+        rows: the names.
+        line: pixels from one row to the next.
+        height: of an image.
+    """
+    width = max(map(text_width, rows))
+    names = np.full((len(canvas), width, 3), GRAY, np.uint8)
+    for index, name in enumerate(rows):
+        top = index * line + max(0, (height - CAPTION_HEIGHT) // 2)
+        strip = text_strip(name, width)[: len(canvas) - top]
+        names[top : top + len(strip)] = strip
+    return np.concatenate([canvas, names], axis=1)
+
+
+def titled(picture: Picture, text: str) -> Picture:
+    """A picture below one line of text; where the line is longer, the picture is widened."""
+    is_plot = bool((picture[0, 0] == WHITE).all())
+    ground = WHITE if is_plot else GRAY
+    missing = max(0, text_width(text) - picture.shape[1])
+    wider = np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=ground)
+    strip = text_strip(text, wider.shape[1], dark=is_plot)
+    return np.concatenate([strip, wider])
 
 
 def enlargement(height: int, width: int) -> int:
@@ -97,22 +130,40 @@ def enlargement(height: int, width: int) -> int:
     return max(1, min(math.ceil(SHORT_SIDE / short), LONGEST_SIDE // long))
 
 
-def text_strip(text: str, width: int) -> np.ndarray:
-    """One line of text on gray, uint8 (CAPTION_HEIGHT, width, 3), cut off where it is too long."""
+def text_strip(text: str, width: int, *, dark: bool = False) -> np.ndarray:
+    """One line of text, uint8 (CAPTION_HEIGHT, width, 3), cut off where it is too long.
+
+    Args:
+        text: to write.
+        width: of the strip, in pixels.
+        dark: black on white; else white on gray.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
-    strip = Image.new("RGB", (width, CAPTION_HEIGHT), (96, 96, 96))
+    ground, ink = (WHITE, 0) if dark else (GRAY, WHITE)
+    strip = Image.new("RGB", (width, CAPTION_HEIGHT), (ground,) * 3)
     font = ImageFont.load_default(size=CAPTION_HEIGHT - 3)
-    ImageDraw.Draw(strip).text((1, 0), text, fill=(255, 255, 255), font=font)
+    ImageDraw.Draw(strip).text((1, 0), text, fill=(ink,) * 3, font=font)
     return np.array(strip)
 
 
+def text_width(text: str) -> int:
+    """Pixels that a line of text takes, with a margin."""
+    from PIL import ImageFont
+
+    return 4 + math.ceil(ImageFont.load_default(size=CAPTION_HEIGHT - 3).getlength(text))
+
+
 def draw_filters(weights: Tensor, *, most: int = 64) -> Picture:
-    """First-layer filters (n, C, height, width) as a sheet, each scaled so that 0 is mid-gray."""
+    """First-layer filters (n, C, height, width) as a sheet, which says how to read it.
+
+    Each has its own scale, so that all of them show something; 0 is mid-gray.
+    """
     weights = weights[:most].float()
     largest = weights.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
     shape = tuple(weights.shape[1:])
-    return sheet(to_bytes(weights / largest, DataSpec(shape, (-1.0, 1.0))))
+    picture = sheet(to_bytes(weights / largest, DataSpec(shape, (-1.0, 1.0))))
+    return titled(picture, f"{len(weights)} filters of D; mid-gray is 0, each on its own scale")
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -132,14 +183,17 @@ def to_picture(figure: Figure) -> Picture:
 
 
 def plot_points(samples: Tensor, real: Tensor) -> Picture:
-    """Histogram (1-D) or scatter (first two coordinates) of generated over real points."""
-    figure = new_figure(5, 5)
-    axes = figure.add_subplot()
+    """Histograms (1-D), or scatters (first two coordinates), of real and of generated points."""
     if real.shape[1] == 1:
+        figure = new_figure(5, 5)
+        axes = figure.add_subplot()
         _histograms(axes, samples, real)
-    else:
-        _scatter(axes, samples, real)
-    axes.legend(loc="upper right", framealpha=0.5)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        return to_picture(figure)
+    figure = new_figure(8, 4.3)
+    left, right = figure.subplots(1, 2, sharey=True)
+    _scatter(left, real, _limits(real), color=REAL, label="real")
+    _scatter(right, samples, _limits(real), color=FAKE, label="generated")
     return to_picture(figure)
 
 
@@ -157,16 +211,20 @@ def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:
     axes.set_ylabel("density")
 
 
-def _scatter(axes: Axes, samples: Tensor, real: Tensor) -> None:
-    low, high = _limits(real)
-    # Real points are larger, so that they show around generated ones that lie on them.
-    for points, size, color, label in ((real, 24, REAL, "real"), (samples, 3, FAKE, "generated")):
-        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=size, c=color, label=label)
-    inside = ((samples[:, :2] >= low) & (samples[:, :2] <= high)).all(dim=1).sum().item()
-    if inside < len(samples):
-        axes.set_title(f"{len(samples) - inside} of {len(samples)} generated lie outside")
+def _scatter(
+    axes: Axes, points: Tensor, limits: tuple[float, float], *, color: str, label: str
+) -> None:
+    """The first two coordinates of points, and in the title how many lie outside the axes."""
+    low, high = limits
+    axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=3, c=color)
+    inside = ((points[:, :2] >= low) & (points[:, :2] <= high)).all(dim=1).sum().item()
+    outside = f", {len(points) - inside} of them outside" if inside < len(points) else ""
+    of = "" if points.shape[1] == 2 else f" (2 of {points.shape[1]} coordinates)"
+    axes.set_title(f"{len(points)} {label}{of}{outside}", fontsize=10)
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
+    axes.set_xlabel("x1")
+    axes.set_ylabel("x2")
     axes.set_aspect("equal")
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_cli.errors import Problem, SettingsError, UserError, choice_problems
 from gan_cli.loading import open_run
-from gan_cli.pictures import to_bytes, write_png
+from gan_cli.pictures import titled, to_bytes, write_png
 from gan_cli.runs.directory import is_run, require_contained
 from gan_cli.sampling import ARITHMETIC, INTERPOLATIONS, MODES, Request
 from gan_cli.settings.values import seed_problems
@@ -56,7 +56,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
             written = write_images(request, out)
         else:
             written = place_for(out, mode)
-            write_png(written, make(request))
+            title = f"{mode} of step {model.step}, seed {request.seeds[0]}"
+            write_png(written, titled(make(request), title))
     except OSError as error:
         reason = f"cannot be written ({error.strerror or error})."
         raise UserError(Problem("out", out, reason)) from error

@@ -85,7 +85,9 @@ class Request:
 
 def grid(request: Request) -> Picture:
     """All samples; with labels, one row for each."""
-    samples, _, columns = request.in_rows()
+    samples, labels, columns = request.in_rows()
+    names = [] if labels is None or columns is None else labels[::columns]
+    rows = [request.spec.name_of(label) for label in names]
     real = samples
     if not request.spec.is_image:  # plotted over real points, drawn again from the run's seed
         config = request.model.config
@@ -96,7 +98,7 @@ def grid(request: Request) -> Picture:
             dataset = load_without_download(config)
         assert isinstance(dataset, Dataset)
         real = dataset.first(len(samples))
-    return draw(samples, request.spec, real=real, columns=columns)
+    return draw(samples, request.spec, real=real, columns=columns, rows=rows)
 
 
 def numbered(request: Request) -> Picture:

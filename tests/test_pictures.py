@@ -7,7 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli.pictures import SHORT_SIDE, draw, plot_points, sheet, to_bytes, write_png
+from gan_cli.pictures import (
+    CAPTION_HEIGHT,
+    SHORT_SIDE,
+    draw,
+    plot_points,
+    sheet,
+    titled,
+    to_bytes,
+    write_png,
+)
 from gan_cli.spec import DataSpec
 
 
@@ -54,7 +63,32 @@ def test_png_holds_the_picture(tmp_path: Path) -> None:
 def test_points_are_plotted_the_same_every_time(dim: int) -> None:
     samples, real = torch.randn(50, dim), torch.randn(60, dim)
     picture = plot_points(samples, real)
-    assert picture.shape == (500, 500, 3)
+    assert picture.shape == ((500, 500, 3) if dim == 1 else (430, 800, 3))
     assert np.array_equal(picture, plot_points(samples, real))
     assert not np.array_equal(picture, plot_points(samples + 1, real))
     plot_points(samples + 1e6, real)  # all outside the picture
+
+
+def test_a_title_stands_above_and_changes_nothing_below() -> None:
+    for ground in (96, 255):
+        picture = np.full((20, 60, 3), ground, np.uint8)
+        picture[5:10, 5:10] = 7
+        above = titled(picture, "step 3")
+        assert above.shape == (20 + CAPTION_HEIGHT, 60, 3)
+        assert np.array_equal(above[CAPTION_HEIGHT:], picture)
+        assert (above[:CAPTION_HEIGHT] != ground).any()
+        wider = titled(picture, "a line that is longer than the picture is wide")
+        assert wider.shape[1] > 200
+        assert np.array_equal(wider[CAPTION_HEIGHT:, :60], picture)
+        assert (wider[CAPTION_HEIGHT:, 60:] == ground).all()
+        assert not np.array_equal(above, titled(picture, "step 4"))
+
+
+def test_names_of_rows_leave_the_images_where_they_are() -> None:
+    images = torch.full((4, 3, 48, 48), 200, dtype=torch.uint8)
+    plain = sheet(images, columns=2)
+    named = sheet(images, columns=2, rows=["cat", "a dog"])
+    assert np.array_equal(named[:, : plain.shape[1]], plain)
+    names = named[:, plain.shape[1] :]
+    for row in range(2):
+        assert (names[row * 50 : row * 50 + 50] > 200).any()

@@ -171,7 +171,7 @@ def test_class_names_are_labels(cli: Cli) -> None:
 def test_arithmetic_shows_its_terms(vanilla: Cli) -> None:
     lists = ["a=[0,1]", "b=[5]", "c=[7,8,9]"]
     assert sample(vanilla, "v", "mode=arithmetic", *lists, "out=x").code == 0
-    picture = pixels_of("x.png")
+    picture = pixels_of("x.png")[CAPTION_HEIGHT:]  # below its title
     model = load("outputs/v")
     z = model.game.draw_noise(10, seed=0)
     result = z[[0, 1]].mean(0) - z[5] + z[[7, 8, 9]].mean(0)
@@ -185,7 +185,7 @@ def test_arithmetic_shows_its_terms(vanilla: Cli) -> None:
 def test_interpolation_runs_from_one_z_to_another(vanilla: Cli) -> None:
     assert sample(vanilla, "v", "mode=interpolate", "n=2", "out=x").code == 0
     assert size("x.png") == (10, 2)
-    picture = pixels_of("x.png")
+    picture = pixels_of("x.png")[CAPTION_HEIGHT:]  # below its title
     ends = load("outputs/v").sample(4)
     for row in range(2):
         for column, index in ((0, 2 * row), (9, 2 * row + 1)):

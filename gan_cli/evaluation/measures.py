@@ -24,7 +24,7 @@ from gan_cli.evaluation.features import (
 from gan_cli.evaluation.parzen import parzen
 from gan_cli.evaluation.reference import unit
 from gan_cli.evaluation.subject import Results, Subject
-from gan_cli.pictures import Picture, sheet, to_bytes
+from gan_cli.pictures import Picture, sheet, titled, to_bytes
 from gan_cli.spec import DataSpec
 from gan_cli.theory import measure as theory
 from gan_cli.theory.pictures import draw_theory
@@ -204,7 +204,12 @@ def draw_nearest(
     spec = DataSpec(spec.shape, (0.0, 1.0))
     closest = distances.argsort()[:SHOWN]
     rows, captions = [], []
-    for chosen, name in ((torch.arange(min(SHOWN, len(samples))), "sample"), (closest, "closest")):
+    for chosen in (torch.arange(min(SHOWN, len(samples))), closest):
         rows += [samples[chosen], among[which[chosen]]]
-        captions += [name] * len(chosen) + [f"{d:.2f}" for d in distances[chosen].tolist()]
-    return sheet(to_bytes(torch.cat(rows), spec), columns=len(closest), captions=captions)
+        captions += [""] * len(chosen) + [f"{d:.2f}" for d in distances[chosen].tolist()]
+    below = "nearest training image"
+    names = ["sample", below, f"closest of {len(samples)}", below]
+    picture = sheet(
+        to_bytes(torch.cat(rows), spec), columns=len(closest), captions=captions, rows=names
+    )
+    return titled(picture, "numbers: Euclidean distance of all pixels, from 0 (black) to 1 (white)")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_cli.data.base import AnyDataset, Dataset, PairDataset
 from gan_cli.games.base import Game, Preview
+from gan_cli.games.from_noise import FromNoise
 from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.runs.log import FILTERS, SAMPLES
@@ -47,7 +48,15 @@ class Previews:
             real=self.real,
             columns=preview.columns,
             captions=preview.captions,
+            rows=self.row_names(preview),
         )
+
+    def row_names(self, preview: Preview) -> list[str]:
+        """The classes of a conditional model's rows; empty for other models."""
+        game = self.game
+        if not isinstance(game, FromNoise) or game.fixed_labels is None or not preview.columns:
+            return []
+        return [game.spec.name_of(int(label)) for label in game.fixed_labels[:: preview.columns]]
 
     def diversities(self, preview: Preview) -> dict[str, float]:
         """Mean pairwise distance of generated and of real data, and the modes they reach."""

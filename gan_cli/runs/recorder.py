@@ -16,8 +16,9 @@ from PIL import Image
 
 from gan_cli.errors import DivergedError, GanTrainError
 from gan_cli.evaluation.registry import Evaluation
+from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
-from gan_cli.runs.log import THEORY, RunLog
+from gan_cli.runs.log import SAMPLES, THEORY, RunLog
 from gan_cli.runs.previews import Previews
 from gan_cli.runs.records import without_machine
 from gan_cli.runs.saver import Saver
@@ -100,7 +101,7 @@ class Recorder:
             return {}
         preview = self.state.game.preview()
         for folder, picture in self.previews.pictures(preview).items():
-            self.runlog.picture(step, picture, what=folder)
+            self.runlog.picture(step, titled(picture, f"step {step}"), what=folder)
         return self.previews.diversities(preview)
 
     def evaluate(self, step: int) -> dict[str, float]:
@@ -124,7 +125,7 @@ class Recorder:
             self.runlog.say(f"note: {signal_name} came, so step {step} is not evaluated.")
             return {}
         for name, picture in results.pictures.items():
-            self.runlog.picture(step, picture, what=name)
+            self.runlog.picture(step, titled(picture, f"step {step}"), what=name)
         if note := self.best.missing_note(results.scalars):
             self.runlog.say(note)
         return results.scalars
@@ -160,14 +161,17 @@ class Recorder:
             ) from error
 
     def final_picture(self) -> Path | None:
-        """Write samples/final.png, and join the theory pictures; None: not this process's task."""
+        """Write samples/final.png, and join the pictures; None: not this process's task."""
         if self.previews is None:
             return None
-        try:
-            animate(self.runlog.directory / THEORY)
-        except UNREADABLE_PICTURE as error:
-            self.runlog.say(f"note: {THEORY}/ has no animation: a picture is damaged ({error}).")
-        return self.runlog.final_picture(self.previews.sheet(self.state.game.preview()))
+        for folder in (SAMPLES, THEORY):
+            try:
+                animate(self.runlog.directory / folder)
+            except UNREADABLE_PICTURE as error:
+                damaged = f"{folder}/ has no animation: a picture is damaged ({error})."
+                self.runlog.say(f"note: {damaged}")
+        picture = self.previews.sheet(self.state.game.preview())
+        return self.runlog.final_picture(titled(picture, f"step {self.state.step}"))
 
     def _begin_save(self, step: int) -> None:
         self.require_finite(step)

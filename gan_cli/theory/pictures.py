@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ARROWS = 40  # from z to G(z)
 POINTS = 2000  # samples in a 2-D picture
 MOST_FRAMES, FRAME_MS, LAST_FRAME_MS = 120, 120, 2000
+LONGEST_SIDE = 1024  # of an animation, in pixels
 ANIMATION = "training.gif"
 
 
@@ -57,7 +58,9 @@ def _figure_1(theory: Theory, game: FromNoise, density: GaussianMixture) -> Pict
     right.axhline(0.5, color="gray", linewidth=0.5)
     handles, labels = above.get_legend_handles_labels()
     more, names = right.get_legend_handles_labels()
-    above.legend([*handles, *more], [*labels, *names], loc="upper right", framealpha=0.6)
+    figure.legend(
+        [*handles, *more], [*labels, *names], loc="outside upper center", ncols=4, frameon=False
+    )
     _arrows(below, game, edges)
     jsd, floor = theory.scalars["divergence/jsd"], theory.scalars["divergence/jsd_floor"]
     above.set_title(f"JSD {jsd:.4f} nats (of as many real draws: {floor:.4f})", fontsize=10)
@@ -88,9 +91,8 @@ def _plane(theory: Theory, game: FromNoise, density: GaussianMixture) -> Picture
     """Samples over p_data's contours, with the line D = 1/2 and D's value as shade."""
     figure = new_figure(6, 6)
     axes = figure.subplots()
-    columns, rows = (edges.numpy() for edges in theory.cells.edges)
     side = 160
-    xs, ys = (np.linspace(e[0], e[-1], side) for e in (columns, rows))
+    xs, ys = (np.linspace(*ends, side) for ends in _limits(theory, density))
     points = torch.cartesian_prod(torch.from_numpy(xs), torch.from_numpy(ys))
     if game.loss.log_odds:
         logits = logits_of(game.discriminator, points.float().to(game.fixed_noise.device))
@@ -103,6 +105,9 @@ def _plane(theory: Theory, game: FromNoise, density: GaussianMixture) -> Picture
     _contours(axes, density, xs, ys, points)
     x = theory.samples[:POINTS]
     axes.scatter(x[:, 0], x[:, 1], s=2, color="tab:green", label="samples")
+    axes.set_xlabel("x1")
+    axes.set_ylabel("x2")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
     axes.set_aspect("equal")
@@ -114,15 +119,33 @@ def _plane(theory: Theory, game: FromNoise, density: GaussianMixture) -> Picture
     return to_picture(figure)
 
 
+def _limits(theory: Theory, density: GaussianMixture) -> list[tuple[float, float]]:
+    """The range of each axis: that of the cells, and all modes with three standard deviations."""
+    reach = 3.5 * density.stds
+    limits = []
+    for axis, edges in enumerate(theory.cells.edges):
+        centres = density.means[:, axis]
+        low = min(float(edges[0]), float((centres - reach).min()))
+        high = max(float(edges[-1]), float((centres + reach).max()))
+        limits.append((low, high))
+    return limits
+
+
 def _contours(
     axes: Axes, density: GaussianMixture, xs: np.ndarray, ys: np.ndarray, points: Tensor
 ) -> None:
     """Circles of three standard deviations where modes are narrow, else p_data's contours."""
     if density.stds.max() < (xs[-1] - xs[0]) / 40:
-        for mean, std in zip(density.means.tolist(), density.stds.tolist(), strict=True):
+        modes = zip(density.means.tolist(), density.stds.tolist(), strict=True)
+        for index, (mean, std) in enumerate(modes):
+            label = None if index else "p_data, to 3 standard deviations"
             angles = np.linspace(0, 2 * np.pi, 40)
             axes.plot(
-                mean[0] + 3 * std * np.cos(angles), mean[1] + 3 * std * np.sin(angles), "k", lw=0.8
+                mean[0] + 3 * std * np.cos(angles),
+                mean[1] + 3 * std * np.sin(angles),
+                "k",
+                lw=0.8,
+                label=label,
             )
         return
     values = density.log_prob(points).exp().view(len(xs), len(ys)).T
@@ -130,7 +153,7 @@ def _contours(
 
 
 def animate(folder: Path) -> Path | None:
-    """Join the pictures of a run into training.gif; None if there are fewer than two."""
+    """Join the pictures in a folder into training.gif; None if there are fewer than two."""
     files = sorted(folder.glob("step_*.png"))
     if len(files) < 2:
         return None
@@ -139,6 +162,7 @@ def animate(folder: Path) -> Path | None:
     frames = []
     for file in chosen:
         with Image.open(file) as image:
+            image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             frames.append(image.convert("P", palette=Image.Palette.ADAPTIVE))
     path = folder / ANIMATION
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
