@@ -65,7 +65,7 @@ lint: install  ## ruff: rules, docstrings and format
 types: install  ## mypy, strict
 	$(BIN)/mypy
 
-keys: install  ## write docs/keys.md from the comments in configs/ and docs/log_keys.yaml
+keys: install  ## write docs/keys.md from the comments in configs/ and gan_cli/runs/log_keys.yaml
 	$(BIN)/python docs/make_keys.py
 
 check: lint types test  ## what CI runs

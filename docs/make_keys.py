@@ -1,4 +1,4 @@
-"""Writes docs/keys.md from the comments in configs/ and from docs/log_keys.yaml.
+"""Writes docs/keys.md from the comments in configs/ and from gan_cli/runs/log_keys.yaml.
 
 Run it with `make keys`, or `python docs/make_keys.py`. A key and its comment share a line.
 """
@@ -25,6 +25,7 @@ COMMANDS = {
     "sample": "gan-sample",
     "translate": "gan-translate",
     "evaluate": "gan-evaluate",
+    "report": "gan-report",
 }
 #: Groups in the order of the page, with the words that introduce them.
 GROUPS = {
@@ -63,7 +64,6 @@ WORDS = {
     str: "string",
     types.NoneType: "null",
 }
-CHOICES = {"DOMAIN": "[ab]", "DIRECTION": "(a2b|b2a)", "NAME": "[a-z0-9_]+"}
 
 
 @dataclass(frozen=True)
@@ -307,32 +307,11 @@ def experiments() -> list[str]:
     return [*lines, *(row(f"`experiment={file.stem}`", heading_of(file)) for file in files), ""]
 
 
-def log_sections() -> list[dict[str, typing.Any]]:
-    """The sections of log_keys.yaml."""
-    sections: list[dict[str, typing.Any]] = yaml.safe_load(
-        (DOCS / "log_keys.yaml").read_text(encoding="utf-8")
-    )
-    return sections
-
-
-def log_patterns() -> list[re.Pattern[str]]:
-    """Patterns that every logged key must match one of."""
-    patterns = []
-    for section in log_sections():
-        for entry in section["keys"]:
-            pattern = re.escape(entry["key"])
-            for word, choice in CHOICES.items():
-                pattern = pattern.replace(word, choice)
-            pattern += "(_[ab])?" if entry.get("by_domain") else ""
-            pattern += "(_error)?" if entry.get("errors") else ""
-            patterns.append(re.compile(pattern))
-    return patterns
-
-
 def log_lines() -> list[str]:
     """The tables of log keys."""
+    meaning = importlib.import_module("gan_cli.runs.meaning")
     lines = []
-    for section in log_sections():
+    for section in meaning.sections():
         lines += [f"### {section['title']}", ""]
         if "text" in section:
             lines += [section["text"].strip(), ""]
@@ -353,7 +332,7 @@ def page() -> str:
     lines = [
         "# All keys",
         "",
-        "<!-- Made by docs/make_keys.py from configs/ and docs/log_keys.yaml: run `make keys`. -->",
+        "<!-- Made by docs/make_keys.py from configs/ and gan_cli/runs/log_keys.yaml: run `make keys`. -->",
         "",
         "Look keys up here; [train.md](train.md) explains the ones that matter.",
         "`gan-train --cfg job --resolve` prints all keys of one run with their values.",

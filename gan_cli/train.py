@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, ShardDataset
 from gan_cli.data.files.lost import LostDataError, dead_worker, is_dead_worker
@@ -227,6 +228,18 @@ def train_in_directory(
             recorder.poll_save(wait=True)
         finally:
             log.close()
+            if config["report"]:
+                write_report(directory)
+
+
+def write_report(directory: Path) -> None:
+    """Write the run's page; if that fails, say so: the run is none the worse for it."""
+    from gan_cli.page.run_page import REPORT, write_run_page
+
+    try:
+        write_run_page(directory, directory / REPORT, running=False)
+    except Exception as error:  # noqa: BLE001  (no fault of a page may end a run)
+        Terminal().say(f"note: {directory / REPORT} could not be written ({error})")
 
 
 def train_to_the_end(config: Config, recorder: Recorder) -> int:

@@ -14,7 +14,7 @@ from gan_cli.cli.app import App
 from gan_cli.cli.mistakes import OTHER_KEYS, OTHER_NAMES
 from gan_cli.cli.numbers import whole
 from gan_cli.cli.sweep.overview import make_table
-from gan_cli.cli.sweep.records import Record
+from gan_cli.runs.jobs import Record
 from gan_cli.settings.schema import groups
 from tests.conftest import Cli
 

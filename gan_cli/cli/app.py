@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gan_cli.cli.sweep.plan import Plan
-    from gan_cli.cli.sweep.records import Record
+    from gan_cli.runs.jobs import Record
 
 OUTPUT_DIR = "outputs"  # as in configs/train.yaml; a sweep's folder is claimed before composing
 

@@ -40,6 +40,7 @@ more
   gan-sample run=RUN_DIR         new pictures from a trained run
   gan-translate run=RUN_DIR      images of one domain to the other (cyclegan)
   gan-evaluate run=RUN_DIR       what it is worth: metrics, each with its error
+  gan-report run=RUN_DIR         the run as one page to look at and to send
 """
 
 SAMPLE_HELP = """\
@@ -162,3 +163,29 @@ def _wrap(label: str, options: list[str], *, width: int = 78) -> list[str]:
             line = " " * 23
         line += word + " "
     return [*lines, line.rstrip()]
+
+
+REPORT_HELP = """\
+gan-report: a run, a sweep or a comparison as one HTML file to look at and to send
+
+usage:  gan-report run=DIR [key=value ...]
+        gan-report runs=[DIR,DIR,...] [key=value ...]
+
+keys (default)
+  run=PATH             a run directory, or the folder of a sweep
+  runs=LIST            run directories to compare; runs that differ only in
+                       their seed are one setting
+  out=FILE             where to (report.html in the run's or sweep's folder;
+                       comparison.html in the current folder)
+  watch=B              write it anew at each new picture until the run ends;
+                       the page reloads itself (false)
+
+The file holds all it shows: it opens without a network and without a server.
+gan-train writes it at the end of each run and sweep, unless report=false.
+
+examples
+  gan-report run=outputs/vanilla-digits-1
+  gan-report run=outputs/vanilla-digits-1 watch=true
+  gan-report runs=[outputs/vanilla-digits-1,outputs/vanilla-digits-2]
+  gan-report run=outputs/my_sweep out=sweep.html
+"""

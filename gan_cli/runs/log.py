@@ -28,6 +28,7 @@ from gan_cli.system.stopping import drop_closed_terminal
 from gan_cli.system.terminal import Terminal
 
 LOG = "train.log"
+REAL = "real.png"  # a sheet of real data, beside the samples
 SAMPLES, FILTERS, THEORY = "samples", "filters", "theory"  # folders of pictures
 BATCH_SECONDS = 1.0  # lines that come faster than that are written together
 TENSORBOARD = "TensorBoard"
@@ -132,6 +133,10 @@ class RunLog:
 
         if self._writer:
             self._guard(TENSORBOARD, to_tensorboard)
+
+    def real_picture(self, picture: Picture) -> Path:
+        """Keep a sheet of real data as samples/real.png."""
+        return self._save_picture(SAMPLES, REAL, picture)
 
     def final_picture(self, picture: Picture) -> Path:
         """Keep the picture of the last state as samples/final.png."""

@@ -17,6 +17,7 @@ from gan_cli.spec import DataSpec
 from gan_cli.training.health import diversity
 
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
+REAL_SHOWN = 64  # real images on a sheet of their own
 REFERENCE_IMAGES = 100  # real images whose diversity is compared with the samples'
 
 
@@ -50,6 +51,13 @@ class Previews:
             captions=preview.captions,
             rows=self.row_names(preview),
         )
+
+    def real_sheet(self) -> Picture | None:
+        """Real data as the preview shows samples; None for points and for two domains."""
+        spec = self.dataset.spec
+        if not isinstance(spec, DataSpec) or not spec.is_image or not len(self.real):
+            return None
+        return draw(self.real[:REAL_SHOWN], spec, real=self.real)
 
     def row_names(self, preview: Preview) -> list[str]:
         """The classes of a conditional model's rows; empty for other models."""

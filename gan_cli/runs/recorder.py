@@ -18,8 +18,8 @@ from gan_cli.errors import DivergedError, GanTrainError
 from gan_cli.evaluation.registry import Evaluation
 from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
-from gan_cli.runs.log import SAMPLES, THEORY, RunLog
-from gan_cli.runs.previews import Previews
+from gan_cli.runs.log import REAL, SAMPLES, THEORY, RunLog
+from gan_cli.runs.previews import REAL_SHOWN, Previews
 from gan_cli.runs.records import without_machine
 from gan_cli.runs.saver import Saver
 from gan_cli.spec import AnySpec
@@ -99,10 +99,19 @@ class Recorder:
         """Write the pictures of `step`; returns how diverse the samples are."""
         if self.previews is None:
             return {}
+        self._draw_real(self.previews)
         preview = self.state.game.preview()
         for folder, picture in self.previews.pictures(preview).items():
             self.runlog.picture(step, titled(picture, f"step {step}"), what=folder)
         return self.previews.diversities(preview)
+
+    def _draw_real(self, previews: Previews) -> None:
+        """Write a sheet of real data, once in a run, for people to compare samples with."""
+        if (self.runlog.directory / SAMPLES / REAL).exists():
+            return
+        sheet = previews.real_sheet()
+        if sheet is not None:
+            self.runlog.real_picture(titled(sheet, f"{REAL_SHOWN} real data"))
 
     def evaluate(self, step: int) -> dict[str, float]:
         """Measure the model, keep best.pt; returns the numbers for the log."""

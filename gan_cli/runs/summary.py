@@ -114,6 +114,7 @@ def ending(
         f"{how}: {state.step} of {config['steps']} steps in {seconds}, all saved.",
         *how_it_went(log.newest),
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
+        *([f"  report    {directory / 'report.html'}"] if config["report"] else []),
         f"  curves    {program('tensorboard')} --logdir {shlex.quote(str(directory))}",
         f"  measure   {command('gan-evaluate', run=directory, **more)}",
         f"  go on     {resuming(state, resume=directory, **longer, **more)}",

@@ -36,6 +36,7 @@ RESUMABLE = frozenset(
         "data.workers",
         "trust_checkpoint",
         "inception",
+        "report",
         "debug",
     }
 )
@@ -88,6 +89,7 @@ class TrainConfig:
     inception: str | None = MISSING
     objective: str | None = MISSING
     direction: str = MISSING
+    report: bool = MISSING
     output_dir: str = MISSING
     name: str | None = MISSING
     resume: str | None = MISSING
@@ -155,11 +157,23 @@ class EvaluateConfig:
     debug: bool = MISSING
 
 
+@dataclass
+class ReportConfig:
+    """Root of `configs/report.yaml`."""
+
+    run: str | None = MISSING
+    runs: list[str] | None = MISSING
+    out: str | None = MISSING
+    watch: bool = MISSING
+    debug: bool = MISSING
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "sample": SampleConfig,
     "translate": TranslateConfig,
     "evaluate": EvaluateConfig,
+    "report": ReportConfig,
 }
 
 

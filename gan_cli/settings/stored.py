@@ -24,6 +24,7 @@ BEFORE = {
     "eval_samples": 5000,
     "inception": None,
     "sync_batch_norm": False,
+    "report": True,
 }
 
 

@@ -22,7 +22,7 @@ from rich.live import Live
 from rich.table import Table
 
 from gan_cli.cli.sweep.plan import Plan, SweepStoppedError
-from gan_cli.cli.sweep.records import Record, final_numbers, read_records
+from gan_cli.runs.jobs import Record, final_numbers, read_records
 from gan_cli.runs.log import number
 from gan_cli.settings.notes import objective_notes
 from gan_cli.system.files import replacing

@@ -1,0 +1,50 @@
+"""The commands that repeat, resume and use a run, ready to be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from gan_cli.errors import SettingsError
+from gan_cli.games.base import Game
+from gan_cli.games.translating import Translating
+from gan_cli.page.story import Story
+from gan_cli.page.verdict import is_complete
+from gan_cli.settings.targets import PLACES, resolve
+from gan_cli.system.shell import arguments
+
+
+def commands_of(story: Story) -> list[tuple[str, str, str]]:
+    """What it does, the command, and a remark, for each."""
+    run = Path(story.directory)
+    steps = {"steps": 2 * story.last_step} if is_complete(story) else {}
+    words = f"--config-dir {shlex.quote(str(run))} --config-name config"
+    commands = [
+        (
+            "repeat",
+            f"gan-train {words} name=null",
+            "the same seed, threads, versions and kind of CPU give the same run",
+        ),
+        ("go on", f"gan-train {arguments(resume=run, **steps)}", ""),
+        ("measure", f"gan-evaluate {arguments(run=run)}", ""),
+    ]
+    game = game_of(story)
+    if game is not None and issubclass(game, Translating):
+        use = arguments(run=run, input="FOLDER", output="FOLDER", direction="a2b")
+        commands.append(("translate", f"gan-translate {use}", ""))
+    elif game is not None:
+        commands.append(("sample", f"gan-sample {arguments(run=run)}", ""))
+    return [*commands, ("curves", f"tensorboard --logdir {shlex.quote(str(run))}", "")]
+
+
+def game_of(story: Story) -> type[Game] | None:
+    """The class of the run's game, if it is one of ours."""
+    model = story.config.get("model")
+    try:
+        return resolve(
+            model.get("_target_") if isinstance(model, dict) else None,
+            PLACES["model"],
+            trusted=False,
+        )
+    except SettingsError:
+        return None

@@ -1,0 +1,233 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan_cli.page.commands import commands_of
+from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, real_of
+from gan_cli.page.embed import BUDGET, Strip, embed
+from gan_cli.page.explore import SCRIPTS as EXPLORER_SCRIPTS
+from gan_cli.page.explore import explorer
+from gan_cli.page.render import render, write_page
+from gan_cli.page.story import Story, read_story
+from gan_cli.page.verdict import Finding, duration, findings_of, judge, spans_text
+from gan_cli.runs.log import REAL, SAMPLES, number
+from gan_cli.runs.meaning import better, meaning_of
+from gan_cli.settings.defaults import differences
+
+REPORT = "report.html"
+RELOAD_SECONDS = 5
+#: What folders of pictures hold, in words; others go by their own name.
+FOLDERS = {
+    SAMPLES: "Samples of fixed noise",
+    "theory": "Densities and D, as in Figure 1",
+    "filters": "First filters of D",
+    "nearest": "Samples and their nearest training data",
+}
+SAMPLES_SHARE = 0.6  # of the bytes for pictures
+
+
+def write_run_page(
+    directory: Path, file: Path, *, running: bool | None = None, reload: bool = False
+) -> Story:
+    """Write the page of a run.
+
+    Args:
+        directory: of the run.
+        file: to write.
+        running: whether a process trains in it; None: find out.
+        reload: let the page load itself anew every few seconds while the run goes on.
+
+    Returns:
+        What was read.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    story = read_story(directory, running=running)
+    write_page(file, run_page(story, reload=reload))
+    return story
+
+
+def run_page(story: Story, *, reload: bool = False) -> str:
+    """The page of a run that was read."""
+    findings = findings_of(story)
+    strips = strips_of(story)
+    curves = Curves()
+    curves.add_all(story.series)
+    charts = charts_of(story.series, story.config)
+    drawn = [chart_of(chart, index, curves) for index, chart in enumerate(charts)]
+    explored = explorer(story.directory)
+    real = real_picture(story)
+    return render(
+        "run.html",
+        scripts=("player.js", *EXPLORER_SCRIPTS),
+        title=story.name,
+        reload=RELOAD_SECONDS if reload and story.running else 0,
+        story=story,
+        verdict=judge(story, findings),
+        findings=[finding_row(finding) for finding in findings],
+        resumptions=[event.step for event in story.events if event.kind == "resumed"],
+        strips=[
+            {"folder": name, "title": FOLDERS.get(name, name), "strip": strip}
+            for name, strip in strips.items()
+        ],
+        pictures=pictures_json(strips, real),
+        has_real=real is not None,
+        charts=list(zip(charts, drawn, strict=True)),
+        curves={**curves.as_json(), "charts": drawn, "events": events_json(story, findings)},
+        evaluations=evaluation_rows(story),
+        evaluated=story.evaluation,
+        differences=difference_rows(story.config),
+        config=yaml.safe_dump(story.config, sort_keys=False, allow_unicode=True),
+        commands=commands_of(story),
+        timing=timing_rows(story),
+        explorer=explored,
+    )
+
+
+def strips_of(story: Story) -> dict[str, Strip]:
+    """The pictures of each folder, samples first and with most of the room."""
+    folders = sorted(story.pictures, key=lambda name: (name != SAMPLES, name))
+    strips, left = {}, BUDGET
+    for index, name in enumerate(folders):
+        others = len(folders) - index - 1
+        share = SAMPLES_SHARE if name == SAMPLES and others else 1 / (others + 1)
+        strips[name] = embed(story.pictures[name], budget=int(left * share))
+        left = max(0, left - strips[name].bytes)
+        if damaged := strips[name].damaged:
+            story.damage.append(f"{name}/: {', '.join(damaged[:5])} cannot be read.")
+    return {name: strip for name, strip in strips.items() if strip.frames}
+
+
+def real_picture(story: Story) -> str | None:
+    """The sheet of real data that the run has drawn, as an address; None: it has none."""
+    file = story.directory / SAMPLES / REAL
+    if file.is_symlink() or not file.is_file():
+        return None
+    strip = embed([(0, file)], budget=BUDGET // 4)
+    return strip.frames[0][1] if strip.frames else None
+
+
+def pictures_json(strips: Mapping[str, Strip], real: str | None) -> dict[str, Any]:
+    """The pictures as the page's script reads them."""
+    frames = {
+        name: [{"step": step, "src": source} for step, source in strip.frames]
+        for name, strip in strips.items()
+    }
+    return {"folders": frames, "real": real}
+
+
+def chart_of(chart: Chart, index: int, curves: Curves) -> dict[str, Any]:
+    """A chart with those of its curves that the run has."""
+    names = [(key, key) for key in chart.keys if key in curves.curves]
+    return chart_json(chart, names, f"chart-{index}")
+
+
+def events_json(story: Story, findings: list[Finding]) -> dict[str, Any]:
+    """What is marked on the axis of steps."""
+    marks = [{"step": event.step, "kind": event.kind, "text": event.text} for event in story.events]
+    spans = [
+        {"from": a, "to": b, "text": finding.name} for finding in findings for a, b in finding.spans
+    ]
+    return {"marks": marks, "spans": spans}
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """A finding as the page lists it."""
+    return {
+        "name": finding.name,
+        "when": spans_text(finding),
+        "text": finding.text,
+        "active": finding.active,
+        "step": finding.spans[-1][0] if finding.spans else None,
+    }
+
+
+def evaluation_rows(story: Story) -> list[dict[str, str]]:
+    """What was measured: by gan-evaluate, else the newest evaluation of training."""
+    record: dict[str, Any] = {
+        key: value for key, value in story.newest().items() if is_measured(key)
+    }
+    record |= {key: value for key, value in story.evaluation.items() if is_measured(key)}
+    rows = []
+    for key, value in record.items():
+        if key.endswith("_error") or isinstance(value, str) or key == "eval/samples":
+            continue
+        if any(real_of(other) == key for other in record if other != key):
+            continue
+        error, real = record.get(f"{key}_error"), record.get(real_of(key))
+        known, direction = meaning_of(key), better(key)
+        rows.append(
+            {
+                "key": key,
+                "value": number(value),
+                "error": f"± {number(error)}" if isinstance(error, int | float) else "",
+                "real": number(real) if isinstance(real, int | float) else "",
+                "better": direction or "",
+                "meaning": known.text if known else "",
+            }
+        )
+    return rows
+
+
+def is_measured(key: str) -> bool:
+    """Whether a key is of an evaluation."""
+    measured = ("eval/", "divergence/jsd", "divergence/kl", "discriminator/", "value/")
+    return key.startswith(measured) and key != "divergence/jsd_bound"
+
+
+def difference_rows(config: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The settings that differ from the defaults."""
+    if not config:
+        return []
+    return [
+        {"key": key, "value": in_yaml(value), "default": in_yaml(default)}
+        for key, (value, default) in differences(config).items()
+    ]
+
+
+def in_yaml(value: object) -> str:
+    """A value as a config writes it."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def timing_rows(story: Story) -> list[tuple[str, str]]:
+    """Where the time went, from what is logged."""
+    series = story.series
+    if "time" not in series or len(series["time"].steps) < 2:
+        return []
+    steps, seconds = series["time"].steps, series["time"].values
+    pairs = list(zip(steps, seconds, strict=True))
+    paces = sorted(
+        (t - s) / (b - a) for (a, s), (b, t) in zip(pairs, pairs[1:], strict=False) if t >= s
+    )
+    if not paces:
+        return []
+    median = paces[len(paces) // 2]
+    rows = [
+        ("training in all", duration(seconds[-1])),
+        ("a step (median)", f"{1000 * median:.3g} ms"),
+    ]
+    beside = seconds[-1] - median * steps[-1]
+    if beside > 0 and seconds[-1] > 0:
+        share = beside / seconds[-1]
+        rows.append(
+            ("pictures, evaluations and slower steps", f"{duration(beside)} ({share:.0%} of all)")
+        )
+    if "system/data_wait" in series:
+        waits = series["system/data_wait"].values
+        rows.append(("waiting for data", f"{sum(waits) / len(waits):.1%} of the time, on average"))
+    if "images_per_s" in series:
+        rates = sorted(series["images_per_s"].values)
+        rows.append(("real data a second (median)", f"{rates[len(rates) // 2]:,.0f}"))
+    for key, what in (("system/memory_mib", "memory"), ("system/gpu_memory_mib", "GPU memory")):
+        if key in series:
+            rows.append((f"peak {what}", f"{max(series[key].values):,.0f} MiB"))
+    return rows

@@ -1,0 +1,154 @@
+// What every page has: stored data, colours, sortable tables, copying, reloading, printing.
+
+/** Data that lie in the page; null if there are none. */
+function storedData(identity) {
+  const element = document.getElementById(identity);
+  return element ? JSON.parse(element.textContent) : null;
+}
+
+/** What the reader has set, kept over reloads; a browser may forbid it, then nothing is kept. */
+const memory = {
+  key: "gan-train:" + location.pathname,
+  read() {
+    try {
+      return JSON.parse(sessionStorage.getItem(this.key)) || {};
+    } catch (error) {
+      return {};
+    }
+  },
+  write(changes) {
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify({ ...this.read(), ...changes }));
+    } catch (error) {
+      // Nothing is kept.
+    }
+  },
+};
+
+function startTheme() {
+  const button = document.getElementById("theme");
+  const names = ["auto", "light", "dark"];
+  let chosen = memory.read().theme || "auto";
+  const show = () => {
+    if (chosen === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = chosen;
+    button.textContent = "◐ " + chosen;
+    button.setAttribute("aria-label", "Colours: " + chosen);
+  };
+  button.addEventListener("click", () => {
+    chosen = names[(names.indexOf(chosen) + 1) % names.length];
+    memory.write({ theme: chosen });
+    show();
+  });
+  show();
+}
+
+/** What a cell is sorted by: its number if it is one, else its text. */
+function sortValue(cell) {
+  const text = (cell.dataset.sort ?? cell.textContent).trim();
+  const number = Number(text.replaceAll(",", ""));
+  return text !== "" && Number.isFinite(number) ? number : text;
+}
+
+function compareValues(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a === typeof b) return a.localeCompare(b);
+  return typeof a === "number" ? -1 : 1; // numbers before words
+}
+
+function sortRows(table, column, isDown) {
+  const rows = [...table.tBodies[0].rows];
+  rows.sort((a, b) => {
+    const order = compareValues(sortValue(a.cells[column]), sortValue(b.cells[column]));
+    return isDown ? -order : order;
+  });
+  table.tBodies[0].append(...rows);
+}
+
+function startTables() {
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const isDown = head.getAttribute("aria-sort") === "ascending";
+        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
+        sortRows(table, column, isDown);
+      });
+    });
+  }
+}
+
+/** A field that hides the rows of a table that do not hold all its words. */
+function startFilter() {
+  const field = document.getElementById("filter");
+  if (!field) return;
+  const rows = [...document.querySelectorAll("table.filtered tbody tr")];
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+    const left = rows.filter((row) => !row.hidden).length;
+    document.getElementById("filter-count").textContent = left + " of " + rows.length;
+  });
+}
+
+function startCopying() {
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.addEventListener("click", () => {
+      const text = button.parentElement.querySelector("code").textContent;
+      const copied = () => {
+        button.textContent = "copied";
+        setTimeout(() => (button.textContent = "copy"), 1500);
+      };
+      if (navigator.clipboard) navigator.clipboard.writeText(text).then(copied, () => selectText(button));
+      else selectText(button);
+    });
+  }
+}
+
+/** Where copying is not allowed, the text is marked, so that a key copies it. */
+function selectText(button) {
+  getSelection().selectAllChildren(button.parentElement.querySelector("code"));
+  button.textContent = "marked: copy it by key";
+}
+
+/** A page of a run under way loads itself anew, and comes back to its place. */
+function startReloading() {
+  const seconds = Number(document.body.dataset.reload || 0);
+  const place = memory.read().scroll;
+  if (seconds && place !== undefined) scrollTo(0, place);
+  if (!seconds) return;
+  const isUsed = () => document.activeElement && document.activeElement.matches("input, select, button");
+  const tick = () => {
+    if (isUsed() || document.querySelector("[aria-pressed=true]")) return setTimeout(tick, 1000);
+    memory.write({ scroll: scrollY });
+    location.reload();
+  };
+  setTimeout(tick, seconds * 1000);
+}
+
+function startPrinting() {
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  startTheme();
+  startTables();
+  startFilter();
+  startCopying();
+  startPrinting();
+  if (typeof startCharts === "function") startCharts();
+  if (typeof startPlayer === "function") startPlayer();
+  if (typeof startSweep === "function") startSweep();
+  const explorer = document.getElementById("explorer");
+  if (explorer && typeof startExplorer === "function") startExplorer(explorer, storedData("explorer-data"));
+  startReloading();
+});

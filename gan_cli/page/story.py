@@ -1,0 +1,281 @@
+"""What a run directory tells: read once, and whatever is damaged or missing is named."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from gan_cli.errors import UserError
+from gan_cli.runs import checkpoint
+from gan_cli.runs.directory import CONFIG, LOCK, read_config
+from gan_cli.runs.log import LOG
+from gan_cli.runs.records import METRICS, is_number, scan
+from gan_cli.system.files import leads_out, locked
+
+EVALUATION = "evaluation.json"
+LARGEST_EVALUATION, LONGEST_LOG_LINE = 2**20, 2**14  # bytes
+MOST_EVENTS = 500
+_LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (.*)")
+_FINDING = re.compile(r"health at step (\d+): (.*)")
+_RESUMED = re.compile(r"resumed at step (\d+)")
+_PICTURE = re.compile(r"step_(\d+)\.png")
+
+
+@dataclass
+class Series:
+    """The values of one logged key.
+
+    Attributes:
+        steps: of the lines that hold it, rising.
+        values: what they say.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at a step.
+
+    Attributes:
+        step: when.
+        kind: `health` or `resumed`.
+        text: in words.
+    """
+
+    step: int
+    kind: str
+    text: str
+
+
+@dataclass
+class Story:
+    """Everything that a run's files tell.
+
+    Attributes:
+        directory: of the run.
+        config: of training; empty if it cannot be read.
+        series: the numbers of metrics.jsonl, by key.
+        lines: how many lines of numbers there are.
+        events: findings of the health monitor and resumptions, by step.
+        pictures: files of pictures with their steps, by folder.
+        evaluation: the flat object of gan-evaluate; empty if there is none.
+        machine: versions, machine and data, as the log says them.
+        introduction: the run's first lines in words.
+        last_step: the newest step that is known.
+        ended: how training ended, as the log says it; empty: it did not, or not in order.
+        running: whether a process trains in it now.
+        damage: what is missing or cannot be read, each a sentence.
+    """
+
+    directory: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    series: dict[str, Series] = field(default_factory=dict)
+    lines: int = 0
+    events: list[Event] = field(default_factory=list)
+    pictures: dict[str, list[tuple[int, Path]]] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    introduction: list[str] = field(default_factory=list)
+    last_step: int = 0
+    ended: str = ""
+    running: bool = False
+    damage: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The run's name: its folder's."""
+        return self.directory.resolve().name
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps it should take; None: not known."""
+        steps = self.config.get("steps")
+        return steps if isinstance(steps, int) and not isinstance(steps, bool) else None
+
+    def newest(self) -> dict[str, float]:
+        """The newest value of each key."""
+        return {key: series.values[-1] for key, series in self.series.items()}
+
+
+def read_story(directory: Path, *, running: bool | None = None) -> Story:
+    """Read a run directory; nothing in it can make this fail.
+
+    Args:
+        directory: of the run.
+        running: whether a process trains in it; None: find out.
+    """
+    story = Story(directory)
+    try:
+        story.config = read_config(directory)
+    except UserError as error:
+        story.damage.append(str(error))
+    read_metrics(story)
+    read_log(story)
+    find_pictures(story)
+    read_evaluation(story)
+    saved = saved_steps(story)
+    logged = [series.steps[-1] for series in story.series.values()]
+    story.last_step = max([*saved, *logged], default=0)
+    story.running = is_locked(directory) if running is None else running
+    return story
+
+
+def read_metrics(story: Story) -> None:
+    """Take the numbers of metrics.jsonl into `story`."""
+    file = story.directory / METRICS
+    if is_foreign(file, story):
+        return
+    if not file.is_file():
+        story.damage.append(f"{METRICS} is missing.")
+        return
+    unreadable = 0
+    for line in scan(file):
+        if line.step is None or line.values is None:
+            unreadable += 1
+            continue
+        story.lines += 1
+        for key, value in line.values.items():
+            if key == "step" or not is_number(value):
+                continue
+            series = story.series.setdefault(key, Series())
+            if not series.steps or line.step > series.steps[-1]:
+                series.steps.append(line.step)
+                series.values.append(float(value))
+    if unreadable:
+        story.damage.append(f"{METRICS}: {unreadable} lines cannot be read, and are left out.")
+
+
+def read_log(story: Story) -> None:
+    """Take what train.log says in words into `story`."""
+    file = story.directory / LOG
+    if is_foreign(file, story):
+        return
+    if not file.is_file():
+        story.damage.append(f"{LOG} is missing.")
+        return
+    findings: dict[tuple[int, str], Event] = {}
+    for text in log_texts(file):
+        if finding := _FINDING.fullmatch(text):
+            step = int(finding[1][:15])
+            findings[step, finding[2]] = Event(step, "health", finding[2])
+            story.ended = ""
+        elif resumed := _RESUMED.fullmatch(text):
+            step = int(resumed[1][:15])
+            findings[step, text] = Event(step, "resumed", "resumed")
+            story.ended = ""
+        elif text.startswith(("done: ", "stopped ")):
+            story.ended = text.removesuffix(", all saved.").removesuffix(".")
+        elif text.startswith("ended: "):
+            story.ended = text.removeprefix("ended: ")
+        elif text.startswith("gan-train: "):
+            pairs = (part.partition(": ") for part in text.split("  "))
+            story.machine = {key.strip(): value for key, _, value in pairs if value}
+        elif len(story.introduction) < 2 and not text.startswith(("note: ", "step ")):
+            story.introduction.append(text)
+        if len(findings) >= MOST_EVENTS:
+            break
+    story.events = sorted(findings.values(), key=lambda event: event.step)
+
+
+def log_texts(file: Path) -> Iterator[str]:
+    """The lines of a log without their times; bytes that are no UTF-8 are replaced."""
+    try:
+        with file.open("rb") as lines:
+            while raw := lines.readline(LONGEST_LOG_LINE):
+                if match := _LOG_LINE.fullmatch(raw.decode(errors="replace").rstrip("\n")):
+                    yield match[1]
+    except OSError:
+        return
+
+
+def find_pictures(story: Story) -> None:
+    """Find all pictures that carry a step, and the sheet of real data, by folder."""
+    try:
+        folders = sorted(path for path in story.directory.iterdir() if path.is_dir())
+    except OSError as error:
+        story.damage.append(f"{story.directory}: cannot be read ({error.strerror}).")
+        return
+    for folder in folders:
+        if folder.name == checkpoint.FOLDER or is_foreign(folder, story):
+            continue
+        steps = [
+            (int(match[1][:15]), file)
+            for file in folder.glob("step_*.png")
+            if (match := _PICTURE.fullmatch(file.name)) and not is_foreign(file, story)
+        ]
+        if steps:
+            story.pictures[folder.name] = sorted(steps)
+
+
+def read_evaluation(story: Story) -> None:
+    """Take what gan-evaluate wrote into `story`."""
+    file = story.directory / EVALUATION
+    if not file.exists() or is_foreign(file, story):
+        return
+    try:
+        with file.open("rb") as stored:
+            content = stored.read(LARGEST_EVALUATION)
+        record = json.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
+        story.damage.append(f"{EVALUATION}: cannot be read ({error}).")
+        return
+    if not isinstance(record, Mapping):
+        story.damage.append(f"{EVALUATION}: is no evaluation.")
+        return
+    story.evaluation = {
+        str(key): value
+        for key, value in record.items()
+        if is_number(value) or isinstance(value, str)
+    }
+
+
+def saved_steps(story: Story) -> list[int]:
+    """The steps of the checkpoints that are there."""
+    folder = story.directory / checkpoint.FOLDER
+    if is_foreign(folder, story):
+        return []
+    try:
+        checkpoints = checkpoint.list_checkpoints(folder)
+    except UserError as error:
+        story.damage.append(str(error))
+        return []
+    if not checkpoints:
+        story.damage.append(f"{checkpoint.FOLDER}/ holds no checkpoint.")
+    return [checkpoint.step_of(path) for path in checkpoints]
+
+
+def is_foreign(path: Path, story: Story) -> bool:
+    """Whether a path is a link that leads out of the run; then it is named and not read."""
+    if path.is_symlink() and leads_out(path, story.directory):
+        story.damage.append(f"{path.name} is a link that leads out of the run, and is not read.")
+        return True
+    return False
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process trains in a run now."""
+    lock = directory / LOCK
+    if not lock.is_file() or lock.is_symlink():
+        return False
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, timeout=0))
+        except filelock.Timeout:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def is_readable_run(path: Path) -> bool:
+    """Whether a folder holds files of a run, however damaged."""
+    return any((path / name).exists() for name in (CONFIG, METRICS, LOG, checkpoint.FOLDER))
