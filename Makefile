@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 CPU_TORCH = $(shell sed -nE 's/^(torch|torchvision)==([^ ]+)$$/\1==\2+cpu/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cpu demo test test-slow test-ray bench torture lint types keys check \
+.PHONY: help install install-cpu demo test test-slow test-browser test-ray bench torture lint types keys check \
   package clean
 
 help:  ## list the targets
@@ -42,10 +42,15 @@ demo: install  ## install, train on handwritten digits (offline, under 3 minutes
 	$(BIN)/gan-train
 
 test: install  ## install and run the default tests (under 3 minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow and not gpu and not browser'
 
 test-slow: install  ## the slow tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not ray'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not ray and not browser'
+
+test-browser: install  ## the tests of HTML pages in Chromium, if it is installed with its driver
+	@if command -v chromedriver >/dev/null; then \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser; \
+	else echo "test-browser: not run, as there is no chromedriver"; fi
 
 test-ray:  ## the tests of sweeps on ray, in an environment of their own
 	test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray

@@ -332,7 +332,7 @@ def page() -> str:
     lines = [
         "# All keys",
         "",
-        "<!-- Made by docs/make_keys.py from configs/ and gan_cli/runs/log_keys.yaml: run `make keys`. -->",
+        "<!-- Made by `make keys` from configs/ and gan_cli/runs/log_keys.yaml. -->",
         "",
         "Look keys up here; [train.md](train.md) explains the ones that matter.",
         "`gan-train --cfg job --resolve` prints all keys of one run with their values.",

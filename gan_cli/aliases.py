@@ -45,7 +45,6 @@ MOVED = {
     "metrics.parzen": "evaluation.parzen",
     "optimizers": "training.optimizers",
     "ranks": "system.ranks",
-    "report": "runs.summary",
     "resume": "runs.resume",
     "rundir": "runs.directory",
     "runlog": "runs.log",

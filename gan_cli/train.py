@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, ShardDataset
 from gan_cli.data.files.lost import LostDataError, dead_worker, is_dead_worker
@@ -17,6 +16,7 @@ from gan_cli.errors import (
     is_out_of_memory,
 )
 from gan_cli.evaluation.registry import Evaluation, evaluation_of
+from gan_cli.page.leave import leave_run_page
 from gan_cli.runs import checkpoint, summary
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.opening import open_directory, open_recorder, silent_recorder
@@ -229,17 +229,7 @@ def train_in_directory(
         finally:
             log.close()
             if config["report"]:
-                write_report(directory)
-
-
-def write_report(directory: Path) -> None:
-    """Write the run's page; if that fails, say so: the run is none the worse for it."""
-    from gan_cli.page.run_page import REPORT, write_run_page
-
-    try:
-        write_run_page(directory, directory / REPORT, running=False)
-    except Exception as error:  # noqa: BLE001  (no fault of a page may end a run)
-        Terminal().say(f"note: {directory / REPORT} could not be written ({error})")
+                leave_run_page(directory)
 
 
 def train_to_the_end(config: Config, recorder: Recorder) -> int:

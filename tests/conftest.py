@@ -58,6 +58,14 @@ def cli(
 
 
 @pytest.fixture(autouse=True)
+def _pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs write a page at their end; only tests with the marker `report` need it."""
+    if "report" not in request.keywords:
+        monkeypatch.setattr("gan_cli.train.leave_run_page", lambda _: None)
+        monkeypatch.setattr("gan_cli.cli.sweep.overview.leave_sweep_page", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
     """Libraries may log to the standard error of one test, which is closed in the next."""
     handlers = list(logging.getLogger().handlers)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from docs import make_keys
 from gan_cli.cli import commands
 from gan_cli.evaluation import encoders
+from gan_cli.runs.meaning import meanings
 from gan_cli.settings.schema import RESUMABLE, groups
 from tests.conftest import Cli
 from tests.test_webdataset import png, write_tar
@@ -128,7 +128,7 @@ def test_commands_run(cli: Cli, mnist_root: Path, page: str) -> None:
 
 def unlisted_keys() -> set[str]:
     """Keys that runs below the current folder logged, and that docs/keys.md does not list."""
-    patterns = make_keys.log_patterns()
+    patterns = [meaning.pattern for meaning in meanings()]
     lines = [
         line for file in Path().rglob("metrics.jsonl") for line in file.read_text().splitlines()
     ]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from docs import make_keys
+from gan_cli.runs.meaning import meanings
+from gan_cli.runs.meaning import sections as sections_of_keys
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/*/metrics.jsonl"))
@@ -16,7 +18,7 @@ CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 def unlisted(keys: Iterable[str]) -> list[str]:
-    patterns = make_keys.log_patterns()
+    patterns = [meaning.pattern for meaning in meanings()]
     return [key for key in keys if not any(pattern.fullmatch(key) for pattern in patterns)]
 
 
@@ -55,7 +57,7 @@ def test_runs_log_listed_keys_only(file: Path) -> None:
 
 def test_the_source_names_listed_keys_only() -> None:
     """What no golden run logs: all metrics, and warnings of the health monitor."""
-    sections = make_keys.log_sections()
+    sections = sections_of_keys()
     prefixes = {e["key"].partition("/")[0] for s in sections for e in s["keys"] if "/" in e["key"]}
     pattern = re.compile(rf"({'|'.join(sorted(prefixes))})/[a-z_0-9]*[a-z0-9]")
     named = {

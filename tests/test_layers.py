@@ -31,7 +31,8 @@ ROWS = (
     ("runs",),
     ("loading",),
     ("sampling",),
-    ("train", "sample", "translate", "evaluate"),
+    ("page",),
+    ("train", "sample", "translate", "evaluate", "report"),
     ("cli",),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}

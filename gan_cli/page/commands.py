@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 from gan_cli.errors import SettingsError
 from gan_cli.games.base import Game
 from gan_cli.games.translating import Translating
 from gan_cli.page.story import Story
 from gan_cli.page.verdict import is_complete
+from gan_cli.settings.defaults import overrides
 from gan_cli.settings.targets import PLACES, resolve
 from gan_cli.system.shell import arguments
 
@@ -18,13 +20,8 @@ def commands_of(story: Story) -> list[tuple[str, str, str]]:
     """What it does, the command, and a remark, for each."""
     run = Path(story.directory)
     steps = {"steps": 2 * story.last_step} if is_complete(story) else {}
-    words = f"--config-dir {shlex.quote(str(run))} --config-name config"
     commands = [
-        (
-            "repeat",
-            f"gan-train {words} name=null",
-            "the same seed, threads, versions and kind of CPU give the same run",
-        ),
+        *repeating(story),
         ("go on", f"gan-train {arguments(resume=run, **steps)}", ""),
         ("measure", f"gan-evaluate {arguments(run=run)}", ""),
     ]
@@ -37,14 +34,21 @@ def commands_of(story: Story) -> list[tuple[str, str, str]]:
     return [*commands, ("curves", f"tensorboard --logdir {shlex.quote(str(run))}", "")]
 
 
-def game_of(story: Story) -> type[Game] | None:
+def repeating(story: Story) -> list[tuple[str, str, str]]:
+    """The command that trains the same once more; none where the config is damaged."""
+    try:
+        words = arguments(**overrides(story.config))
+    except Exception:  # noqa: BLE001  (a damaged config may hold anything)
+        return []
+    remark = "the same seed, threads, versions and kind of CPU give the same run"
+    return [("repeat", f"gan-train {words}", remark)]
+
+
+def game_of(story: Story) -> type[Game[Any]] | None:
     """The class of the run's game, if it is one of ours."""
     model = story.config.get("model")
+    target = model.get("_target_") if isinstance(model, dict) else None
     try:
-        return resolve(
-            model.get("_target_") if isinstance(model, dict) else None,
-            PLACES["model"],
-            trusted=False,
-        )
+        return resolve(target, PLACES["model"], trusted=False)
     except SettingsError:
         return None

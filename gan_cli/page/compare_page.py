@@ -87,10 +87,9 @@ def difference_table(settings: Sequence[Setting]) -> list[tuple[str, list[str]]]
 
 def overlaid(settings: Sequence[Setting], curves: Curves) -> list[tuple[Chart, dict[str, Any]]]:
     """A chart for each key that at least one run has, with a curve or a band for each setting."""
-    series = {
-        key: values for s in settings for story in s.runs for key, values in story.series.items()
-    }
-    charts = []
+    stories = [story for setting in settings for story in setting.runs]
+    series = {key: values for story in stories for key, values in story.series.items()}
+    charts: list[tuple[Chart, dict[str, Any]]] = []
     for parent in charts_of(series, settings[0].runs[0].config):
         for key in parent.keys:
             names = []
@@ -102,9 +101,8 @@ def overlaid(settings: Sequence[Setting], curves: Curves) -> list[tuple[Chart, d
                     names.append((name, setting.label, index))
             if names:
                 chart = Chart(key, parent.unit, (key,), parent.rules, parent.log)
-                drawn = chart_json(
-                    chart, [(n, label) for n, label, _ in names], f"chart-{len(charts)}"
-                )
+                labels = [(name, label) for name, label, _ in names]
+                drawn = chart_json(chart, labels, f"chart-{len(charts)}")
                 for entry, (_, _, index) in zip(drawn["series"], names, strict=True):
                     entry["color"] = index
                 known = meaning_of(key)
@@ -163,20 +161,20 @@ def statement(there: Sequence[tuple[Estimate, Setting]], *, direction: str) -> s
     ordered = sorted(there, key=lambda pair: pair[0].value, reverse=direction == "high")
     best, best_setting = ordered[0]
     letter = best_setting.label.partition(":")[0]
-    worse, alike, open_ones = [], [], []
+    worse: list[str] = []
+    alike: list[str] = []
+    unknown: list[str] = []
     for value, setting in ordered[1:]:
         other = setting.label.partition(":")[0]
         is_other = differ(best, value)
-        (open_ones if is_other is None else worse if is_other else alike).append(other)
+        (unknown if is_other is None else worse if is_other else alike).append(other)
     parts = []
     if worse:
         parts.append(f"{letter} is better than {', '.join(worse)} beyond the noise")
     if alike:
         parts.append(f"{letter} and {', '.join(alike)} cannot be told apart")
-    if open_ones:
-        parts.append(
-            f"{letter} has the better value than {', '.join(open_ones)}, with an unknown error"
-        )
+    if unknown:
+        parts.append(f"{letter} looks better than {', '.join(unknown)}; the errors are not known")
     return "; ".join(parts)
 
 
@@ -192,11 +190,13 @@ def sentences(rows: Sequence[dict[str, Any]], settings: Sequence[Setting]) -> li
         told.append(f"By {row['key']} ({row['better']} is better): {row['statement']}.")
     else:
         told.append(
-            "Nothing was measured of both, so nothing says which is better: run gan-evaluate on each."
+            "Nothing was measured of both, so nothing says which is better: "
+            "run gan-evaluate on each."
         )
     if max(seeds) == 1:
         told.append(
-            "One run of each setting: its error is that of the measurement. How much another seed would change is not known."
+            "One run of each setting: its error is that of the measurement. "
+            "How much another seed would change is not known."
         )
     return told
 
@@ -205,7 +205,8 @@ def pictures_of(settings: Sequence[Setting]) -> dict[str, Any]:
     """The samples of each run, for one slider; runs beyond MOST_PICTURED are left out."""
     runs = [(setting, story) for setting in settings for story in setting.runs]
     shown = [(s, story) for s, story in runs if SAMPLES in story.pictures][:MOST_PICTURED]
-    folders, entries = {}, []
+    folders: dict[str, list[dict[str, Any]]] = {}
+    entries: list[dict[str, str]] = []
     for index, (setting, story) in enumerate(shown):
         strip = embed(story.pictures[SAMPLES], budget=BUDGET // len(shown))
         if strip.frames:
@@ -214,7 +215,7 @@ def pictures_of(settings: Sequence[Setting]) -> dict[str, Any]:
             entries.append(
                 {"folder": name, "title": f"{setting.label.partition(':')[0]}: {story.name}"}
             )
-    steps = sorted({frame["step"] for frames in folders.values() for frame in frames})
+    steps = sorted({int(frame["step"]) for frames in folders.values() for frame in frames})
     return {
         "folders": folders, "entries": entries, "steps": steps, "real": None,
         "left_out": len(runs) - len(entries),

@@ -1,4 +1,4 @@
-"""The curves of a page: which belong together, what their reference lines mean, and their points."""
+"""The curves of a page: which belong together, their reference lines, and their points."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def domains(*keys: str) -> tuple[str, ...]:
 PROBABILITIES = Chart(
     "What D says",
     "probability of being real",
-    domains("prob/real", "prob/fake", "prob/mismatch", "prob/held_out"),
+    domains("prob/real", "prob/fake", "prob/mismatch"),
     ((0.5, "1/2: D cannot tell"),),
     note="D(x) on real data, D(G(z)) on generated ones. They meet at 1/2 where D cannot tell.",
 )
@@ -74,7 +74,7 @@ DIVERGENCES = Chart(
         "divergence/kl_g_data",
     ),
     ((LOG_2, "log 2: no overlap"), (0.0, "0: equal")),
-    note="jsd_bound is what D proves on its own batches; jsd is measured against the known density.",
+    note="jsd_bound is what D proves on its batches; jsd is measured against the known density.",
 )
 LOSSES = Chart("Losses", "loss", (*domains("loss/d"), "loss/g"))
 PARTS = Chart(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from gan_cli.page.story import Story, read_story
 from gan_cli.page.verdict import Finding, duration, findings_of, judge, spans_text
 from gan_cli.runs.log import REAL, SAMPLES, number
 from gan_cli.runs.meaning import better, meaning_of
-from gan_cli.settings.defaults import differences
+from gan_cli.runs.resume import PLACE, STARTING
+from gan_cli.runs.summary import NOT_SETTINGS
+from gan_cli.settings.defaults import NAMED, changed_options, changes
 
-REPORT = "report.html"
 RELOAD_SECONDS = 5
 #: What folders of pictures hold, in words; others go by their own name.
 FOLDERS = {
@@ -29,6 +31,8 @@ FOLDERS = {
     "filters": "First filters of D",
     "nearest": "Samples and their nearest training data",
 }
+#: How keys of evaluations begin.
+MEASURED = ("eval/", "divergence/", "discriminator/", "value/")
 SAMPLES_SHARE = 0.6  # of the bytes for pictures
 
 
@@ -178,17 +182,24 @@ def evaluation_rows(story: Story) -> list[dict[str, str]]:
 
 def is_measured(key: str) -> bool:
     """Whether a key is of an evaluation."""
-    measured = ("eval/", "divergence/jsd", "divergence/kl", "discriminator/", "value/")
-    return key.startswith(measured) and key != "divergence/jsd_bound"
+    return key.startswith(MEASURED) and key != "divergence/jsd_bound"
 
 
 def difference_rows(config: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The settings that differ from the defaults."""
-    if not config:
+    """The options that are not the default ones, and the keys that differ from their options'."""
+    try:
+        options, differing = changed_options(config), changes(config)
+    except Exception:  # noqa: BLE001  (a damaged config may hold anything)
         return []
-    return [
+    rows = [
+        {"key": group, "value": option, "default": ""}
+        for group, option in options.items()
+        if group not in NAMED
+    ]
+    return rows + [
         {"key": key, "value": in_yaml(value), "default": in_yaml(default)}
-        for key, (value, default) in differences(config).items()
+        for key, (value, default) in differing.items()
+        if key not in STARTING | PLACE and not key.startswith(NOT_SETTINGS)
     ]
 
 
@@ -205,9 +216,7 @@ def timing_rows(story: Story) -> list[tuple[str, str]]:
         return []
     steps, seconds = series["time"].steps, series["time"].values
     pairs = list(zip(steps, seconds, strict=True))
-    paces = sorted(
-        (t - s) / (b - a) for (a, s), (b, t) in zip(pairs, pairs[1:], strict=False) if t >= s
-    )
+    paces = sorted((t - s) / (b - a) for (a, s), (b, t) in itertools.pairwise(pairs) if t >= s)
     if not paces:
         return []
     median = paces[len(paces) // 2]

@@ -1,4 +1,4 @@
-"""Several runs as settings: what differs between them, and which of them differ only in the seed."""
+"""Several runs as settings: what differs between them, and which differ only in the seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from gan_cli.page.story import Series, Story
-from gan_cli.settings.defaults import PLACE
+from gan_cli.runs.resume import PLACE, STARTING
 from gan_cli.settings.values import flatten
 
 CONFIDENCE = 0.95  # of the statement that two settings differ
@@ -80,7 +80,7 @@ def trained_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in flatten(config).items()
-        if key not in PLACE and key not in WATCHING
+        if key not in PLACE | STARTING and key not in WATCHING
     }
 
 

@@ -162,28 +162,38 @@ def read_log(story: Story) -> None:
     if not file.is_file():
         story.damage.append(f"{LOG} is missing.")
         return
-    findings: dict[tuple[int, str], Event] = {}
+    events: dict[tuple[int, str], Event] = {}
     for text in log_texts(file):
-        if finding := _FINDING.fullmatch(text):
-            step = int(finding[1][:15])
-            findings[step, finding[2]] = Event(step, "health", finding[2])
+        if (event := event_in(text)) is not None:
+            events[event.step, event.text] = event
             story.ended = ""
-        elif resumed := _RESUMED.fullmatch(text):
-            step = int(resumed[1][:15])
-            findings[step, text] = Event(step, "resumed", "resumed")
-            story.ended = ""
-        elif text.startswith(("done: ", "stopped ")):
-            story.ended = text.removesuffix(", all saved.").removesuffix(".")
-        elif text.startswith("ended: "):
-            story.ended = text.removeprefix("ended: ")
-        elif text.startswith("gan-train: "):
-            pairs = (part.partition(": ") for part in text.split("  "))
-            story.machine = {key.strip(): value for key, _, value in pairs if value}
-        elif len(story.introduction) < 2 and not text.startswith(("note: ", "step ")):
-            story.introduction.append(text)
-        if len(findings) >= MOST_EVENTS:
+        else:
+            take_text(story, text)
+        if len(events) >= MOST_EVENTS:
             break
-    story.events = sorted(findings.values(), key=lambda event: event.step)
+    story.events = sorted(events.values(), key=lambda event: event.step)
+
+
+def event_in(text: str) -> Event | None:
+    """What a line of the log says of a step; None: nothing."""
+    if finding := _FINDING.fullmatch(text):
+        return Event(int(finding[1][:15]), "health", finding[2])
+    if resumed := _RESUMED.fullmatch(text):
+        return Event(int(resumed[1][:15]), "resumed", "resumed")
+    return None
+
+
+def take_text(story: Story, text: str) -> None:
+    """Take a line of the log that is about the whole run into `story`."""
+    if text.startswith(("done: ", "stopped ")):
+        story.ended = text.removesuffix(", all saved.").removesuffix(".")
+    elif text.startswith("ended: "):
+        story.ended = text.removeprefix("ended: ")
+    elif text.startswith("gan-train: "):
+        pairs = (part.partition(": ") for part in text.split("  "))
+        story.machine = {key.strip(): value for key, _, value in pairs if value}
+    elif len(story.introduction) < 2 and not text.startswith(("note: ", "step ")):
+        story.introduction.append(text)
 
 
 def log_texts(file: Path) -> Iterator[str]:

@@ -11,15 +11,15 @@ from urllib.parse import quote
 
 from gan_cli.page.curves import Chart, Curves, chart_json
 from gan_cli.page.embed import BUDGET, thumbnail
+from gan_cli.page.leave import REPORT
 from gan_cli.page.render import render, write_page
-from gan_cli.page.run_page import REPORT
 from gan_cli.page.story import Series, Story, read_metrics
 from gan_cli.runs.jobs import Record, final_numbers, read_records
 from gan_cli.runs.log import SAMPLES, number
 from gan_cli.runs.meaning import better
 
 THUMBNAIL = 320  # pixels of a side; smaller ones where jobs are many
-MOST_CURVES = 24  # jobs whose objective is drawn over steps
+MOST_CURVES = 8  # jobs, the best, whose objective is drawn over steps
 MOST_COLUMNS = 5  # of numbers beside the objective
 #: Numbers that tables show beside the objective, if they are logged.
 COLUMNS = (
@@ -141,11 +141,12 @@ def sentences(ranked: Sequence[Job], objective: str | None) -> list[str]:
     )
     if best.error is None:
         told.append(
-            "Its error is not known. A difference between seeds shows how much chance there is in it."
+            "Its error is not known. Several seeds would show how much chance there is in it."
         )
     elif near := [job.record.job for job in ranked[1:] if is_near(best, job)]:
         told.append(
-            f"Within the error, as good: {', '.join(near[:6])}{' and more' if len(near) > 6 else ''}."
+            f"Within the error, as good: {', '.join(near[:6])}"
+            f"{' and more' if len(near) > 6 else ''}."
         )
     return told
 
@@ -173,7 +174,8 @@ def row_of(job: Job, columns: Sequence[str], *, is_here: bool) -> dict[str, Any]
         "sort": "" if math.isnan(job.value) else job.value,
         "error": "" if job.error is None else f"± {number(job.error)}",
         "numbers": [number(numbers[key]) if key in numbers else "" for key in columns],
-        "message": record.message,
+        "message": record.message.partition("\n")[0],
+        "more": record.message.partition("\n")[2],
     }
 
 

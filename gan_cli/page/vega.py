@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
 import vl_convert
@@ -16,23 +17,23 @@ import vl_convert
 from gan_cli.data.files.cache_place import cache_folder
 from gan_cli.system.files import replacing
 
-FOLDER = "scripts"
+FOLDER, PACKAGE = "scripts", "vl-convert-python"
 #: SHA-256 of the scripts that versions of vl-convert join, which takes them a second. Only these
 #: are kept in the cache and taken from it: a page must not run what somebody else put there.
-KNOWN = {"1.9.0": "3425bd951a44d478d0505c6b5d1e8d57656b6e9a4da7bfe88a718ce61d76e572"}
+KNOWN = {"1.9.0.post1": "3425bd951a44d478d0505c6b5d1e8d57656b6e9a4da7bfe88a718ce61d76e572"}
 
 
 def vega_script() -> str:
     """The script, which defines `vegaEmbed`."""
-    expected = KNOWN.get(vl_convert.__version__)
+    expected = KNOWN.get(version(PACKAGE))
     if expected is None:
-        return vl_convert.javascript_bundle()
-    file = kept_in() / f"vega-{vl_convert.__version__}.js"
+        return vl_convert.javascript_bundle()  # type: ignore[call-arg]
+    file = kept_in() / f"vega-{version(PACKAGE)}.js"
     with contextlib.suppress(OSError):
         script = file.read_bytes()
         if hashlib.sha256(script).hexdigest() == expected:
             return script.decode()
-    text = vl_convert.javascript_bundle()
+    text = vl_convert.javascript_bundle()  # type: ignore[call-arg]
     with contextlib.suppress(OSError):  # then it is joined anew the next time
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:

@@ -12,7 +12,7 @@ from gan_cli.runs.summary import how_it_went
 from gan_cli.training.health import RULES
 
 GOOD, WATCH, BAD, GOING = "good", "watch", "bad", "going"
-WORDS = {GOOD: "healthy", WATCH: "look closer", BAD: "in trouble", GOING: "under way"}
+WORDS = {GOOD: "no warning", WATCH: "look closer", BAD: "in trouble", GOING: "under way"}
 #: Keys by which a run is judged if it has no objective: the first that it logs.
 JUDGES = (
     "divergence/jsd",
@@ -23,6 +23,10 @@ JUDGES = (
     "eval/parzen",
     "eval/cycle_a",
 )
+
+
+#: Diversity of samples, as a share of the data's, below which a person should look.
+ALIKE = 0.4
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,11 @@ def judge(story: Story, findings: Sequence[Finding]) -> Verdict:
     """The verdict on a run."""
     active = [finding for finding in findings if finding.active]
     has_broken = not (story.running or is_complete(story) or is_stopped(story))
-    if (has_broken and story.ended) or any("diverged" in text for text in (story.ended,)):
+    thin = alike_sentences(story)
+    if (has_broken and story.ended) or any(not f.name.startswith("data stall") for f in active):
         level = BAD
-    elif active:
-        level = BAD if any(not f.name.startswith("data stall") for f in active) else WATCH
+    elif active or thin:
+        level = WATCH
     elif story.running:
         level = GOING
     else:
@@ -106,8 +111,23 @@ def judge(story: Story, findings: Sequence[Finding]) -> Verdict:
     sentences += [f"{f.name.capitalize()}: {f.text or 'it holds at the end'}" for f in active]
     if not active and story.lines:
         sentences.append(healthy_sentence(findings))
+    sentences += thin
     sentences += best_sentences(story)
     return Verdict(level, tuple(sentences), tuple(advice(story, active)))
+
+
+def alike_sentences(story: Story) -> list[str]:
+    """Says that samples are much more alike than data; the monitor wants more pictures for that."""
+    told = []
+    newest = story.newest()
+    for suffix in ("", "_a", "_b"):
+        real, fake = newest.get(f"diversity/real{suffix}", 0), newest.get(f"diversity/fake{suffix}")
+        if real > 0 and fake is not None and fake / real < ALIKE:
+            told.append(
+                f"Samples differ only {fake / real:.2f} times as much as data do: G may make the "
+                "same again and again, or has not been trained for long."
+            )
+    return told
 
 
 def is_complete(story: Story) -> bool:
@@ -136,7 +156,7 @@ def how_far(story: Story) -> str:
         return f"Broken off at {far}{took}: {story.ended}"
     if not story.last_step:
         return "Nothing was trained, or nothing of it was recorded."
-    return f"Broken off at {far}{took}, without a word in the log: the process was killed, or the machine stopped."
+    return f"Broken off at {far}{took}, without a word in the log: its process was killed."
 
 
 def healthy_sentence(findings: Sequence[Finding]) -> str:

@@ -16,12 +16,21 @@ from gan_cli.settings.schema import (
 )
 from gan_cli.settings.values import flatten
 
+#: Stands for the default of a key that the options do not have.
+ABSENT = "(none)"
+#: Keys that say where a run lies and what it started from.
+TAKEN = ("name", "output_dir", "resume", "dry_run")
 #: Groups whose options are told by a name in the config; those of the others by their class.
 NAMED = ("model", "data")
 
 
 def changed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys whose values differ from the defaults of the config's own options.
+    """Dotted keys whose values differ from their options' defaults; see `changes`."""
+    return {key: value for key, (value, _) in changes(config).items()}
+
+
+def changes(config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The value and the default of each key that differs from its options' defaults.
 
     A value that follows another one (`model.generator.width: ${model.width}`) has changed only if
     it differs from that.
@@ -41,7 +50,7 @@ def changed(config: Mapping[str, Any]) -> dict[str, Any]:
         OmegaConf.update(expected, key, values[key], force_add=True)
     differing = {}
     for key, value in values.items():
-        default = defaults.get(key)
+        default = defaults.get(key, ABSENT)
         if key in following:
             try:
                 default = OmegaConf.select(expected, key)
@@ -50,7 +59,7 @@ def changed(config: Mapping[str, Any]) -> dict[str, Any]:
             if OmegaConf.is_config(default):
                 default = OmegaConf.to_container(default)
         if value != default:
-            differing[key] = value
+            differing[key] = value, default
     return differing
 
 
@@ -64,6 +73,24 @@ def changed_options(config: Mapping[str, Any]) -> dict[str, str]:
         for group, option in options.items()
         if group in NAMED or usual.get(group) != option
     }
+
+
+def overrides(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options and keys that a command line must name to compose this config.
+
+    Args:
+        config: resolved, plain containers.
+
+    Returns:
+        Groups and keys, a key that the options do not have with a `+`. Without the keys of TAKEN.
+    """
+    named: dict[str, Any] = {}
+    for group, option in changed_options(config).items():
+        named[group] = option.strip("[]").split(",") if option.startswith("[") else option
+    for key, (value, default) in changes(config).items():
+        if key not in TAKEN and not key.endswith(".name"):
+            named[f"+{key}" if default == ABSENT else key] = value
+    return named
 
 
 def composed(options: Mapping[str, str]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from rich.live import Live
 from rich.table import Table
 
 from gan_cli.cli.sweep.plan import Plan, SweepStoppedError
+from gan_cli.page.leave import leave_sweep_page
 from gan_cli.runs.jobs import Record, final_numbers, read_records
 from gan_cli.runs.log import number
 from gan_cli.settings.notes import objective_notes
@@ -55,7 +56,7 @@ class Overview:
         self._handlers: dict[int, signal._HANDLER] = {}  # those before ours
 
     def __enter__(self) -> Overview:
-        for note in objective_notes(objective_in(self.plan.arguments)):
+        for note in objective_notes(value_in(self.plan.arguments, "objective")):
             self._console.say(f"note: {note}")
         if self.plan.is_parallel:
             self._thread.start()
@@ -118,10 +119,10 @@ class Overview:
                 )
 
 
-def objective_in(arguments: Sequence[str]) -> str | None:
-    """The objective that a command line names last; None: it names none."""
+def value_in(arguments: Sequence[str], wanted: str) -> str | None:
+    """The value that a command line gives a key last; None: it does not name it."""
     pairs = (argument.lstrip("+").partition("=") for argument in arguments)
-    values = [value.strip("'\"") for key, _, value in pairs if key == "objective"]
+    values = [value.strip("'\"") for key, _, value in pairs if key == wanted]
     return values[-1] if values else None
 
 
@@ -221,6 +222,8 @@ def finish(plan: Plan) -> list[Record]:
     terminal = Terminal()
     terminal.print(make_table(plan.folder, records, width=terminal.width))
     say_best(plan.folder, records, terminal)
+    if (value_in(plan.arguments, "report") or "true").lower() != "false":
+        leave_sweep_page(plan.folder)
     terminal.say(f"  compare   {program('tensorboard')} --logdir {shlex.quote(str(plan.folder))}")
     terminal.say(f"  table     {shlex.quote(str(plan.folder / CSV))}")
     if plan.jobs and len(begun) < plan.jobs:

@@ -1,5 +1,7 @@
 // A sweep's settings against its objective: parallel coordinates, and one scatter for each key.
 
+const FEW_VALUES = 8; // of a key, which then stand side by side
+
 function startSweep() {
   const sweep = storedData("sweep-data");
   if (!sweep || !sweep.jobs.length) return;
@@ -20,6 +22,11 @@ function numbersOf(texts) {
   return numbers.every(Number.isFinite) ? numbers : null;
 }
 
+/** Whether numbers spread so far that a logarithmic axis shows them better. */
+function isWide(numbers) {
+  return numbers.length > 0 && Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) > 20;
+}
+
 /** An axis: where each value lies between 0 and 1, and its ticks. Wide ranges are logarithmic. */
 function placesOn(texts) {
   const numbers = numbersOf(texts);
@@ -29,7 +36,7 @@ function placesOn(texts) {
     const at = (text) => (distinct.length > 1 ? distinct.indexOf(text) / (distinct.length - 1) : 0.5);
     return { places: texts.map(at), ticks: distinct.map((text) => ({ at: at(text), label: text })) };
   }
-  const isLog = Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) > 20;
+  const isLog = isWide(numbers);
   const scale = (value) => (isLog ? Math.log(value) : value);
   const low = scale(Math.min(...numbers));
   const high = scale(Math.max(...numbers));
@@ -40,17 +47,18 @@ function placesOn(texts) {
   return { places: numbers.map(at), ticks: shown.map((value) => ({ at: at(value), label: String(Number(value.toPrecision(4))) })) };
 }
 
+/** As `placesOn`; jobs without a value (an empty text) have no place. */
+function axisWithGaps(name, texts) {
+  const { places, ticks } = placesOn(texts.filter(Boolean));
+  let next = 0;
+  return { name, ticks, places: texts.map((text) => (text ? places[next++] : null)) };
+}
+
 /** The axes of the parallel coordinates: what was swept, then the objective. */
 function axesOf(sweep, jobs) {
-  const axes = sweep.swept.map((name, index) => ({ name, ...placesOn(jobs.map((job) => job.values[index])) }));
-  if (jobs.some((job) => job.objective !== null)) {
-    const known = jobs.map((job) => (job.objective === null ? "" : String(job.objective)));
-    const places = placesOn(known.filter(Boolean));
-    let next = 0;
-    const all = known.map((text) => (text ? places.places[next++] : null));
-    axes.push({ name: sweep.objective, places: all, ticks: places.ticks });
-  }
-  return axes;
+  const axes = sweep.swept.map((name, index) => axisWithGaps(name, jobs.map((job) => job.values[index])));
+  const objectives = jobs.map((job) => (job.objective === null ? "" : String(job.objective)));
+  return objectives.some(Boolean) ? [...axes, axisWithGaps(sweep.objective, objectives)] : axes;
 }
 
 function parallelSpec(sweep) {
@@ -92,15 +100,17 @@ function parallelSpec(sweep) {
 }
 
 function scatterSpec(sweep, index) {
-  const jobs = sweep.jobs.filter((job) => job.objective !== null);
+  const jobs = sweep.jobs.filter((job) => job.objective !== null && job.values[index] !== "");
+  const isFew = new Set(jobs.map((job) => job.values[index])).size <= FEW_VALUES;
   const numbers = numbersOf(jobs.map((job) => job.values[index]));
   const values = jobs.map((job, number) => ({
     job: job.job, x: numbers ? numbers[number] : job.values[index], y: job.objective,
     low: job.objective - (job.error || 0), high: job.objective + (job.error || 0),
   }));
-  const isLog = numbers && numbers.length && Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) > 20;
-  const x = { field: "x", type: numbers ? "quantitative" : "nominal", title: sweep.swept[index],
-    scale: numbers ? { type: isLog ? "log" : "linear", zero: false, padding: 12 } : undefined,
+  const isScale = numbers && !isFew;
+  const isLog = isScale && isWide(numbers);
+  const x = { field: "x", type: isScale ? "quantitative" : "ordinal", title: sweep.swept[index],
+    scale: isScale ? (isLog ? { type: "log", padding: 12 } : { zero: false, padding: 12 }) : undefined,
     axis: { labelAngle: 0, labelLimit: 90 } };
   const y = { field: "y", type: "quantitative", title: null, scale: { zero: false } };
   return {
