@@ -216,6 +216,18 @@ def damage_nothing(run: Path) -> None:
     (run / "config.yaml").write_text("a: 1\n")
 
 
+def broken_picture(run: Path) -> None:
+    (run / "samples").mkdir(exist_ok=True)
+    (run / "samples" / "step_00000003.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+
+
+def linked_picture(run: Path) -> None:
+    secret = run.parent / "secret.png"
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(secret)
+    (run / "samples").mkdir(exist_ok=True)
+    (run / "samples" / "step_00000009.png").symlink_to(secret)
+
+
 DAMAGES: dict[str, Any] = {
     "config.yaml": lambda run: (run / "config.yaml").write_bytes(b"\xff{{{"),
     "config.yaml: not a config": lambda run: (run / "config.yaml").write_text("- 1\n"),
@@ -230,18 +242,6 @@ DAMAGES: dict[str, Any] = {
     "step_00000003.png": broken_picture,
     "link that leads out": linked_picture,
 }
-
-
-def broken_picture(run: Path) -> None:
-    (run / "samples").mkdir(exist_ok=True)
-    (run / "samples" / "step_00000003.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
-
-
-def linked_picture(run: Path) -> None:
-    secret = run.parent / "secret.png"
-    Image.new("RGB", (4, 4), (1, 2, 3)).save(secret)
-    (run / "samples").mkdir(exist_ok=True)
-    (run / "samples" / "step_00000009.png").symlink_to(secret)
 
 
 @pytest.mark.parametrize("said", DAMAGES)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from gan_cli.page.story import REPORT
 from gan_cli.system.terminal import Terminal
-
-REPORT = "report.html"
 
 
 def leave_run_page(directory: Path) -> None:

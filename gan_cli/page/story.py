@@ -19,6 +19,7 @@ from gan_cli.runs.log import LOG
 from gan_cli.runs.records import METRICS, is_number, scan
 from gan_cli.system.files import leads_out, locked
 
+REPORT = "report.html"  # the page of a run, and of a sweep
 EVALUATION = "evaluation.json"
 LARGEST_EVALUATION, LONGEST_LOG_LINE = 2**20, 2**14  # bytes
 MOST_EVENTS = 500
