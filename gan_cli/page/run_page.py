@@ -78,11 +78,13 @@ def run_page(story: Story, *, reload: bool = False) -> str:
         findings=[finding_row(finding) for finding in findings],
         resumptions=[event.step for event in story.events if event.kind == "resumed"],
         strips=[
-            {"folder": name, "title": FOLDERS.get(name, name), "strip": strip}
+            {"folder": name, "title": title_of(name, story), "strip": strip}
             for name, strip in strips.items()
         ],
         pictures=pictures_json(strips, real),
         has_real=real is not None,
+        lacks_real=real is None and story.kind == "images",
+        names=[name_in(story.config, group) for group in ("model", "data")],
         charts=list(zip(charts, drawn, strict=True)),
         curves={**curves.as_json(), "charts": drawn, "events": events_json(story, findings)},
         evaluations=evaluation_rows(story),
@@ -93,6 +95,19 @@ def run_page(story: Story, *, reload: bool = False) -> str:
         timing=timing_rows(story),
         explorer=explored,
     )
+
+
+def title_of(folder: str, story: Story) -> str:
+    """What a folder of pictures holds, in words."""
+    if folder == SAMPLES and story.kind == "pairs":
+        return "Translations of fixed images"
+    return FOLDERS.get(folder, folder)
+
+
+def name_in(config: Mapping[str, Any], group: str) -> str:
+    """The name of the model or the data."""
+    node = config.get(group)
+    return str(node.get("name", "?")) if isinstance(node, Mapping) else "?"
 
 
 def strips_of(story: Story) -> dict[str, Strip]:

@@ -24,6 +24,7 @@ EVALUATION = "evaluation.json"
 LARGEST_EVALUATION, LONGEST_LOG_LINE = 2**20, 2**14  # bytes
 MOST_EVENTS = 500
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (.*)")
+_INTRODUCTION = re.compile(r".+ on .+, m=\d+, k=\d+, ")
 _FINDING = re.compile(r"health at step (\d+): (.*)")
 _RESUMED = re.compile(r"resumed at step (\d+)")
 _PICTURE = re.compile(r"step_(\d+)\.png")
@@ -95,6 +96,12 @@ class Story:
     def name(self) -> str:
         """The run's name: its folder's."""
         return self.directory.resolve().name
+
+    @property
+    def kind(self) -> object:
+        """Of its data: images, points or pairs; None: not known."""
+        data = self.config.get("data")
+        return data.get("kind") if isinstance(data, Mapping) else None
 
     @property
     def steps(self) -> int | None:
@@ -193,8 +200,10 @@ def take_text(story: Story, text: str) -> None:
     elif text.startswith("gan-train: "):
         pairs = (part.partition(": ") for part in text.split("  "))
         story.machine = {key.strip(): value for key, _, value in pairs if value}
-    elif len(story.introduction) < 2 and not text.startswith(("note: ", "step ")):
-        story.introduction.append(text)
+    elif _INTRODUCTION.match(text):
+        story.introduction = [text]
+    elif text.startswith("classes: "):
+        story.introduction = [*story.introduction[:1], text]
 
 
 def log_texts(file: Path) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gan_cli.page.story import Series, Story
 from gan_cli.runs.log import number
 from gan_cli.runs.meaning import better
-from gan_cli.runs.summary import how_it_went
+from gan_cli.runs.summary import against_divergence, how_it_went
 from gan_cli.training.health import RULES
 
 GOOD, WATCH, BAD, GOING = "good", "watch", "bad", "going"
@@ -230,7 +231,10 @@ def advice(story: Story, active: Sequence[Finding]) -> list[str]:
             (rule.remedy for rule in RULES if rule.name.replace("_", " ") == finding.name), ""
         )
         tries.append(f"Against {finding.name}: {remedy}.")
-    if not story.running and not is_complete(story) and story.last_step:
+    if "diverged" in story.ended:
+        with contextlib.suppress(LookupError, TypeError, ValueError):  # the config is damaged
+            tries.append(f"Against divergence: {' or '.join(against_divergence(story.config))}.")
+    elif not story.running and not is_complete(story) and story.last_step:
         tries.append("Resume it with the command below.")
     if judge_key(story) is None and story.last_step and not story.running:
         tries.append("Nothing was measured. The command “measure” below says how good samples are.")

@@ -161,15 +161,25 @@ def resuming(state: TrainState, **keys: object) -> str:
     return f"torchrun --nproc-per-node={world} -m gan_cli.train {arguments(**keys)}"
 
 
-def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:
-    """What to try after numbers that are not finite, and what is left to begin from."""
-    rate = min(config["optimizer"]["lr"] / 10, LARGEST_RATE)
-    tries = [f"optimizer.lr={rate:g}"]
+def smaller_rate(config: Config) -> float:
+    """A learning rate to try after numbers that are not finite."""
+    return min(float(config["optimizer"]["lr"]) / 10, LARGEST_RATE)
+
+
+def against_divergence(config: Config) -> list[str]:
+    """Overrides to try after numbers that are not finite."""
+    tries = [f"optimizer.lr={smaller_rate(config):g}"]
     if config["max_grad_norm"] is None:
         tries.append("max_grad_norm=1")
     if config["precision"] == "bf16":
         tries.append("precision=fp32")
-    lines = [f"  try       {' or '.join(tries)}"]
+    return tries
+
+
+def after_divergence(config: Config, directory: Path, kept: Sequence[Path]) -> str:
+    """What to try after numbers that are not finite, and what is left to begin from."""
+    rate = smaller_rate(config)
+    lines = [f"  try       {' or '.join(against_divergence(config))}"]
     if not kept:
         return "\n".join(["  kept      no checkpoint: none was written before", *lines])
     again = command(

@@ -91,8 +91,14 @@ function isLogarithmic(chart, rows) {
 }
 
 function axisOf(chart, rows) {
+  const values = rows.map((row) => row.y);
+  const low = Math.min(...values);
+  const high = Math.max(...values);
   const scale = isLogarithmic(chart, rows) ? { type: "log" } : { zero: false };
-  return { field: "y", type: "quantitative", title: chart.unit || null, scale };
+  if (low === high && low !== 0) scale.domain = [Math.min(0.5 * low, 1.5 * low), Math.max(0.5 * low, 1.5 * low)];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const axis = { tickCount: 6, format: size < 0.01 ? ".2~e" : size >= 1e5 ? "~s" : undefined };
+  return { field: "y", type: "quantitative", title: chart.unit || null, scale, axis };
 }
 
 /** Reference lines that lie near what is shown; far ones would flatten the curves. */

@@ -22,7 +22,8 @@ function startPlayer() {
   if (kept !== undefined && kept < player.steps.length) range.value = kept;
   range.addEventListener("input", () => {
     // At the end the slider follows new pictures.
-    memory.write({ time: range.value < range.max ? Number(range.value) : undefined });
+    const isLast = Number(range.value) >= Number(range.max);
+    memory.write({ time: isLast ? undefined : Number(range.value) });
     showTime();
   });
   document.getElementById("play").addEventListener("click", togglePlay);

@@ -11,6 +11,10 @@ function startSweep() {
 }
 
 function draw(plot, spec) {
+  if (!spec) {
+    plot.textContent = "No job has a value.";
+    return;
+  }
   vegaEmbed(plot, spec, { renderer: "svg", actions: false }).catch((error) => {
     plot.textContent = "This chart cannot be drawn: " + error.message;
   });
@@ -101,6 +105,7 @@ function parallelSpec(sweep) {
 
 function scatterSpec(sweep, index) {
   const jobs = sweep.jobs.filter((job) => job.objective !== null && job.values[index] !== "");
+  if (!jobs.length) return null;
   const isFew = new Set(jobs.map((job) => job.values[index])).size <= FEW_VALUES;
   const numbers = numbersOf(jobs.map((job) => job.values[index]));
   const values = jobs.map((job, number) => ({

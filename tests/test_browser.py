@@ -1,0 +1,304 @@
+"""Pages in a real browser: what people click, type and see (`make test-browser`)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from gan_cli.page.compare_page import write_comparison
+from gan_cli.page.run_page import write_run_page
+from gan_cli.page.sweep_page import write_sweep_page
+from gan_cli.runs.jobs import Record
+
+pytestmark = pytest.mark.browser
+GOLDEN = Path(__file__).parent / "golden" / "0.1.0"
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>\"'&\x1b"
+RUN = "vanilla"
+
+
+class Browser:
+    """Chromium without a window, and what it reported."""
+
+    def __init__(self) -> None:
+        from selenium import webdriver
+
+        options = webdriver.ChromeOptions()
+        for binary in ("chromium", "chromium-browser", "google-chrome"):
+            if path := shutil.which(binary):
+                options.binary_location = path
+                break
+        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+        self.driver = webdriver.Chrome(options=options, service=service)
+
+    def open(self, page: Path) -> None:
+        """Load a page, and wait until its charts are drawn."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.complaints()
+        self.driver.get(page.resolve().as_uri())
+        WebDriverWait(self.driver, 30).until(
+            lambda _: self.js(
+                "return document.documentElement.dataset.charts || !storedData('curves-data')"
+            )
+        )
+
+    def js(self, code: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def find(self, selector: str) -> Any:
+        from selenium.webdriver.common.by import By
+
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def keys(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def texts(self, selector: str) -> list[str]:
+        code = (
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent.trim())"
+        )
+        return list(self.js(code, selector))
+
+    def complaints(self) -> list[str]:
+        """Warnings and errors of the console, and addresses asked for other than of the page."""
+        told = [entry["message"] for entry in self.driver.get_log("browser")]
+        for entry in self.driver.get_log("performance"):
+            event = json.loads(entry["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                url = event["params"]["request"]["url"]
+                if not url.startswith(("data:", "blob:", "file:")) or url.endswith(".js"):
+                    told.append(url)
+        return told
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    opened = Browser()
+    yield opened
+    opened.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with eleven pictures, each of its own colour, and 2,000 lines."""
+    folder = tmp_path_factory.mktemp("runs")
+    copied = Path(shutil.copytree(GOLDEN / RUN, folder / RUN))
+    shutil.rmtree(copied / "samples", ignore_errors=True)
+    (copied / "samples").mkdir()
+    for index in range(11):
+        color = (20 * index, 0, 0)
+        Image.new("RGB", (16, 16), color).save(copied / "samples" / f"step_{100 * index:08d}.png")
+    lines = [
+        json.dumps(
+            {
+                "step": step,
+                "prob/real": 0.6,
+                "prob/fake": step / 2000,
+                "loss/d": 1.0,
+                "time": step / 10,
+            }
+        )
+        for step in range(1, 2001)
+    ]
+    (copied / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    return copied
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> Path:
+    file = run / "report.html"
+    write_run_page(run, file)
+    return file
+
+
+def shown(browser: Browser) -> tuple[str, str]:
+    """The step that the slider says, and the address of the picture."""
+    source = browser.js("return document.querySelector('img.current').src")
+    return browser.find("#time-step").text, source
+
+
+def test_a_page_loads_nothing_and_reports_nothing(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert browser.complaints() == []
+    assert (
+        browser.js(
+            "return performance.getEntriesByType('resource')"
+            ".filter((e) => !/^(data|blob):/.test(e.name)).length"
+        )
+        == 0
+    )
+    assert browser.js("return document.querySelectorAll('.plot svg').length") >= 2
+
+
+def test_slider_and_keys_move_the_pictures(browser: Browser, page: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(page)
+    at_end = shown(browser)
+    assert at_end[0] == "step 1,000"
+    browser.js("document.activeElement.blur()")
+    browser.keys(Keys.ARROW_LEFT)
+    before = shown(browser)
+    assert before[0] == "step 900"
+    assert before[1] != at_end[1]
+    browser.keys(Keys.HOME)
+    assert shown(browser)[0] == "step 0"
+    browser.find("#time").send_keys(Keys.ARROW_RIGHT)
+    assert shown(browser)[0] == "step 100"
+    legend = browser.js("return document.querySelector('b[data-curve=\"prob/fake\"]').textContent")
+    assert float(legend) == pytest.approx(0.05, abs=0.003)  # the value at step 100
+    assert browser.complaints() == []
+
+
+def test_play_runs_to_the_end_and_stops(browser: Browser, page: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.open(page)
+    browser.js("moveTime(8)")
+    browser.find("#play").click()
+    assert browser.find("#play").get_attribute("aria-pressed") == "true"
+    WebDriverWait(browser.driver, 10).until(lambda _: shown(browser)[0] == "step 1,000")
+    assert browser.find("#play").get_attribute("aria-pressed") == "false"
+
+
+def test_curves_zoom_smooth_and_take_logarithms(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    everything = browser.js("return rowsOf(charts.data.charts[0]).length")
+    browser.js("charts.change({from: 500, to: 1000})")
+    inside = browser.js("return rowsOf(charts.data.charts[0]).map((row) => row.x)")
+    assert 0 < len(inside) < everything
+    assert min(inside) >= 500
+    assert max(inside) <= 1000
+    assert browser.find("#from").get_attribute("value") == "500"
+    browser.find("#reset-zoom").click()
+    assert browser.js("return rowsOf(charts.data.charts[0]).length") == everything
+    smooth = browser.js("return smoothed([1, 1, 1, 5], 0.5)")
+    assert smooth == pytest.approx([1, 1, 1, (5 * 0.5 + 0.4375) / 0.9375])
+    browser.find("#log-axis").click()
+    assert browser.js("return isLogarithmic(charts.data.charts[0], rowsOf(charts.data.charts[0]))")
+    assert browser.complaints() == []
+
+
+def test_what_is_set_outlives_a_reload(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.find("#theme").click()
+    browser.js("moveTime(3); charts.change({smoothing: 0.6})")
+    browser.driver.refresh()
+    assert browser.js("return document.documentElement.dataset.theme") == "light"
+    assert shown(browser)[0] == "step 300"
+    assert browser.find("#smoothing").get_attribute("value") == "0.6"
+
+
+def test_tables_sort(browser: Browser, tmp_path: Path, run: Path) -> None:
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    record = {"step": 1, "eval/parzen": 1234.5, "eval/fid": 7.0, "eval/kid": 0.02}
+    (copied / "evaluation.json").write_text(json.dumps(record))
+    write_run_page(copied, tmp_path / "x.html")
+    browser.open(tmp_path / "x.html")
+    browser.find("table.sortable th:nth-child(2) button").click()
+    column = "table.sortable tbody td:nth-child(2)"
+    assert browser.texts(column) == ["0.02", "7", "1,234"]
+    browser.find("table.sortable th:nth-child(2) button").click()
+    assert browser.texts(column) == ["1,234", "7", "0.02"]
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_fits_its_window(browser: Browser, page: Path, width: int, scheme: str) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.open(page)
+    browser.js("sessionStorage.clear()")
+    browser.open(page)
+    assert browser.js("return document.documentElement.scrollWidth") <= width
+    ink = browser.js("return getComputedStyle(document.body).color")
+    assert (sum(json.loads(f"[{ink[4:-1]}]")) > 382) is (scheme == "dark")
+    text = browser.js("return getComputedStyle(document.querySelector('.plot svg text')).fill")
+    assert text == ink
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert browser.complaints() == []
+
+
+def hostile_run(folder: Path, run: Path) -> Path:
+    copied = Path(shutil.copytree(run, folder / "<b>run & 'x'"))
+    line = {"step": 2001, HOSTILE: 1.0, f"eval/{HOSTILE}": 2.0}
+    with (copied / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    with (copied / "train.log").open("a") as file:
+        file.write(f"2026-01-01 00:00:00  health at step 5: mode collapse: {HOSTILE}\n")
+    return copied
+
+
+def test_hostile_names_are_text(browser: Browser, tmp_path: Path, run: Path) -> None:
+    hostile = hostile_run(tmp_path, run)
+    write_run_page(hostile, tmp_path / "a.html")
+    write_comparison([hostile, run], tmp_path / "b.html")
+    Record(
+        "<i>job",
+        "m",
+        swept={HOSTILE: HOSTILE},
+        objective=HOSTILE,
+        direction="minimize",
+        state="failed",
+        message=HOSTILE,
+    ).write(tmp_path)
+    write_sweep_page(tmp_path, tmp_path / "c.html")
+    for name in ("a.html", "b.html", "c.html"):
+        browser.open(tmp_path / name)
+        assert browser.complaints() == []
+        assert browser.js("return document.querySelectorAll('[onerror]').length") == 0
+        assert "<script>alert(1)</script>" in browser.js("return document.body.textContent")
+
+
+def test_a_sweeps_page_filters_and_draws(browser: Browser, tmp_path: Path) -> None:
+    for job, value in (("k-1", 3.0), ("k-2", 1.0), ("k-5", 2.0)):
+        record = Record(
+            job, "m", swept={"k": job[2:]}, objective="eval/fid", direction="minimize", state="done"
+        )
+        record.write(tmp_path)
+        (tmp_path / job).mkdir()
+        line = {"step": 1, "eval/fid": value, "eval/fid_error": 0.2}
+        (tmp_path / job / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    write_sweep_page(tmp_path, tmp_path / "report.html")
+    browser.open(tmp_path / "report.html")
+    assert browser.texts("td.job") == ["k-2", "k-5", "k-1"]
+    browser.find("#filter").send_keys("k-5")
+    visible = (
+        "return [...document.querySelectorAll('td.job')]"
+        ".filter((e) => e.offsetParent).map((e) => e.textContent)"
+    )
+    assert browser.js(visible) == ["k-5"]
+    assert browser.find("#filter-count").text == "1 of 3"
+    assert browser.js("return document.querySelectorAll('#parallel-chart svg').length") == 1
+    assert browser.complaints() == []
+
+
+def test_a_page_of_a_run_under_way_loads_itself_anew(
+    browser: Browser, tmp_path: Path, run: Path
+) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    file = tmp_path / "x.html"
+    write_run_page(run, file, running=True, reload=True)
+    browser.open(file)
+    assert "Under way" in browser.find("#verdict h2").text
+    browser.js("scrollTo(0, 600)")
+    write_run_page(run, file, running=False, reload=True)
+    WebDriverWait(browser.driver, 20).until(
+        lambda _: "Under way" not in browser.texts("#verdict h2")[0]
+    )
+    WebDriverWait(browser.driver, 10).until(lambda _: browser.js("return scrollY") > 300)
