@@ -20,7 +20,7 @@ from tests.test_webdataset import png, write_tar
 ROOT = Path(__file__).parent.parent
 APPS = {
     app.name: app
-    for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE)
+    for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE, commands.REPORT)
 }
 PAGES = [
     *(name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
@@ -29,6 +29,7 @@ PAGES = [
 #: Runs that a page takes to be there, and how many commands it holds.
 NEEDED: dict[str, list[list[str]]] = {
     "docs/evaluate.md": [[]],
+    "docs/report.md": [[], ["-m", "name=first", "noise.dim=8,64", "seed=1,2"]],
     "docs/resume.md": [[]],
     "docs/sample.md": [
         [],
@@ -41,6 +42,7 @@ COMMANDS = {
     "docs/data.md": 9,
     "docs/evaluate.md": 3,
     "docs/extending.md": 7,
+    "docs/report.md": 4,
     "docs/resume.md": 5,
     "docs/sample.md": 8,
     "docs/scaling.md": 1,
