@@ -20,7 +20,13 @@ from tests.test_webdataset import png, write_tar
 ROOT = Path(__file__).parent.parent
 APPS = {
     app.name: app
-    for app in (commands.TRAIN, commands.SAMPLE, commands.TRANSLATE, commands.EVALUATE, commands.REPORT)
+    for app in (
+        commands.TRAIN,
+        commands.SAMPLE,
+        commands.TRANSLATE,
+        commands.EVALUATE,
+        commands.REPORT,
+    )
 }
 PAGES = [
     *(name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
