@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
+from gan_cli.settings.compose import compose_config
 from gan_cli.settings.schema import (
     BACKBONE,
     BACKBONE_GROUP,
     config_dir,
     groups,
     models_with_backbones,
-    register_schemas,
 )
 from gan_cli.settings.values import flatten
 
@@ -102,21 +102,7 @@ def composed(options: Mapping[str, str]) -> dict[str, Any]:
 @cache
 def composed_once(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """As `composed`, which takes a tenth of a second."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf
-
-    register_schemas()
-    overrides = [f"{group}={option}" for group, option in options]
-    running = GlobalHydra.instance()  # of the command, if it is one that asks
-    its_hydra, running.hydra = running.hydra, None
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            container = OmegaConf.to_container(compose("train", overrides))
-    finally:
-        GlobalHydra.instance().hydra = its_hydra
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+    return compose_config([f"{group}={option}" for group, option in options], resolve=False)
 
 
 def options_of(config: Mapping[str, Any]) -> dict[str, str]:
