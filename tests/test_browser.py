@@ -15,6 +15,7 @@ from gan_cli.page.compare_page import write_comparison
 from gan_cli.page.run_page import write_run_page
 from gan_cli.page.sweep_page import write_sweep_page
 from gan_cli.runs.jobs import Record
+from tests.pages import start_chromium
 
 pytestmark = pytest.mark.browser
 GOLDEN = Path(__file__).parent / "golden" / "0.1.0"
@@ -26,18 +27,8 @@ class Browser:
     """Chromium without a window, and what it reported."""
 
     def __init__(self) -> None:
-        from selenium import webdriver
-
-        options = webdriver.ChromeOptions()
-        for binary in ("chromium", "chromium-browser", "google-chrome"):
-            if path := shutil.which(binary):
-                options.binary_location = path
-                break
-        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-        self.driver = webdriver.Chrome(options=options, service=service)
+        self.driver = start_chromium()
+        self.driver.set_window_size(1400, 1000)
 
     def open(self, page: Path) -> None:
         """Load a page, and wait until its charts are drawn."""

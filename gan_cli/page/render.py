@@ -55,17 +55,19 @@ def json_script(identity: str, data: object) -> Markup:
     )
 
 
-def render(template: str, *, scripts: tuple[str, ...] = (), **values: Any) -> str:
+def render(
+    template: str, *, scripts: tuple[str, ...] = (), more: tuple[str, ...] = (), **values: Any
+) -> str:
     """A whole page.
 
     Args:
         template: its name in `templates/`.
         scripts: names in `scripts/`, beside those of every page.
+        more: texts of further scripts.
         **values: what the template shows.
     """
-    own = "\n".join(
-        (HERE / "scripts" / name).read_text(encoding="utf-8") for name in (*SCRIPTS, *scripts)
-    )
+    files = (HERE / "scripts" / name for name in (*SCRIPTS, *scripts))
+    own = "\n".join([*(file.read_text(encoding="utf-8") for file in files), *more])
     style = "\n".join(file.read_text(encoding="utf-8") for file in sorted(HERE.glob("*.css")))
     return (
         templates()

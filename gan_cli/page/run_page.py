@@ -70,7 +70,8 @@ def run_page(story: Story, *, reload: bool = False) -> str:
     real = real_picture(story)
     return render(
         "run.html",
-        scripts=("player.js", *EXPLORER_SCRIPTS),
+        scripts=("player.js",),
+        more=EXPLORER_SCRIPTS if explored.payload else (),
         title=story.name,
         reload=RELOAD_SECONDS if reload and story.running else 0,
         story=story,

@@ -126,7 +126,7 @@ function startReloading() {
   if (!seconds) return;
   const isUsed = () => document.activeElement && document.activeElement.matches("input, select, button");
   const tick = () => {
-    if (isUsed() || document.querySelector("[aria-pressed=true]")) return setTimeout(tick, 1000);
+    if (isUsed() || document.querySelector("#play[aria-pressed=true]")) return setTimeout(tick, 1000);
     memory.write({ scroll: scrollY });
     location.reload();
   };
