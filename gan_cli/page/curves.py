@@ -140,7 +140,7 @@ def charts_of(series: Mapping[str, Series], config: Mapping[str, Any]) -> list[C
     if LOSSES in chosen:
         chosen[chosen.index(LOSSES)] = losses_of(config)
     used = {key for chart in (*GAME, *MACHINE) for key in chart.keys}
-    rest = [key for key in series if key not in used and is_curve(key)]
+    rest = [key for key in series if key not in used and is_curve(key, series[key])]
     chosen += [metric_chart(key, series) for key in rest]
     return chosen + [chart for chart in MACHINE if any(key in series for key in chart.keys)]
 
@@ -159,10 +159,12 @@ def loss_note(has_balance: bool) -> str:
     return f"{told} The lines are both losses at D = 1/2." if has_balance else told
 
 
-def is_curve(key: str) -> bool:
+def is_curve(key: str, series: Series) -> bool:
     """Whether a key that no chart claims gets one of its own."""
     if key.startswith(NO_CURVE) or key.endswith("_error") or key == "eval/samples":
         return False
+    if key.startswith("eval/") and len(series.steps) == 1:
+        return False  # it stands in the table
     return not (key.startswith("eval/") and key.endswith(CONSTANT) and "identity" not in key)
 
 

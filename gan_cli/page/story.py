@@ -27,7 +27,7 @@ _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (.*)")
 _INTRODUCTION = re.compile(r".+ on .+, m=\d+, k=\d+, ")
 _FINDING = re.compile(r"health at step (\d+): (.*)")
 _RESUMED = re.compile(r"resumed at step (\d+)")
-_PICTURE = re.compile(r"step_(\d+)\.png")
+_PICTURE = re.compile(r"(?:([a-z_]+)_)?step_(\d+)\.png")
 
 
 @dataclass
@@ -227,13 +227,13 @@ def find_pictures(story: Story) -> None:
     for folder in folders:
         if folder.name == checkpoint.FOLDER or is_foreign(folder, story):
             continue
-        steps = [
-            (int(match[1][:15]), file)
-            for file in folder.glob("step_*.png")
-            if (match := _PICTURE.fullmatch(file.name)) and not is_foreign(file, story)
-        ]
-        if steps:
-            story.pictures[folder.name] = sorted(steps)
+        for file in folder.glob("*step_*.png"):
+            match = _PICTURE.fullmatch(file.name)
+            if match and not is_foreign(file, story):  # gan-evaluate puts all into one folder
+                pictures = story.pictures.setdefault(match[1] or folder.name, [])
+                pictures.append((int(match[2][:15]), file))
+    for pictures in story.pictures.values():
+        pictures.sort()
 
 
 def read_evaluation(story: Story) -> None:
