@@ -33,6 +33,7 @@ ROWS = (
     ("sampling",),
     ("page",),
     ("train", "sample", "translate", "evaluate", "report"),
+    ("claims",),
     ("cli",),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}

@@ -8,10 +8,11 @@ from typing import Any
 
 from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, domains
 from gan_cli.page.embed import BUDGET, embed
+from gan_cli.page.reading import read_story
 from gan_cli.page.render import render, write_page
 from gan_cli.page.run_page import in_yaml
 from gan_cli.page.settings_of import Estimate, Setting, band, differ, estimate, settings_of
-from gan_cli.page.story import Story, read_story
+from gan_cli.page.story import Story
 from gan_cli.page.verdict import JUDGES, findings_of, judge
 from gan_cli.runs.log import SAMPLES, number
 from gan_cli.runs.meaning import better, meaning_of

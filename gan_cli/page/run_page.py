@@ -14,8 +14,9 @@ from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, real_of
 from gan_cli.page.embed import BUDGET, Strip, embed
 from gan_cli.page.explore import SCRIPTS as EXPLORER_SCRIPTS
 from gan_cli.page.explore import explorer
+from gan_cli.page.reading import read_story
 from gan_cli.page.render import render, write_page
-from gan_cli.page.story import Story, read_story
+from gan_cli.page.story import Story
 from gan_cli.page.verdict import Finding, duration, findings_of, judge, spans_text
 from gan_cli.runs.log import REAL, SAMPLES, number
 from gan_cli.runs.meaning import better, meaning_of

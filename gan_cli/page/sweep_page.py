@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from gan_cli.page.curves import Chart, Curves, chart_json
 from gan_cli.page.embed import BUDGET, thumbnail
+from gan_cli.page.reading import read_metrics
 from gan_cli.page.render import render, write_page
-from gan_cli.page.story import REPORT, Series, Story, read_metrics
+from gan_cli.page.story import REPORT, Series, Story
 from gan_cli.runs.jobs import Record, final_numbers, read_records
 from gan_cli.runs.log import SAMPLES, number
 from gan_cli.runs.meaning import better
