@@ -189,3 +189,27 @@ examples
   gan-report runs=[outputs/vanilla-digits-1,outputs/vanilla-digits-2]
   gan-report run=outputs/my_sweep out=sweep.html
 """
+
+CLAIMS_HELP = """\
+gan-claims: the GAN papers' claims, each shown, measured and judged
+
+usage:  gan-claims [key=value ...]
+
+keys (default)
+  claims=LIST          numbers or names, like [13,theorem_1] (all)
+  seed=N               of every experiment (0)
+  jobs=N               how many run at once, each on one core (1)
+  fast=B               few steps: shows that the experiments work, not that
+                       the claims hold (false)
+  out=FOLDER           claims.json, index.html, and a folder for each claim
+                       (outputs/claims)
+
+index.html reads like the paper, with each experiment in its place. The exit
+code is 0 if all claims hold, and 1 if one does not.
+
+examples
+  gan-claims
+  gan-claims claims=proposition_1
+  gan-claims claims=[13,14] seed=1
+  gan-claims jobs=2
+"""

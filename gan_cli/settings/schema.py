@@ -170,12 +170,25 @@ class ReportConfig:
     debug: bool = MISSING
 
 
+@dataclass
+class ClaimsConfig:
+    """Root of `configs/claims.yaml`."""
+
+    claims: Any = MISSING
+    seed: int = MISSING
+    jobs: int = MISSING
+    fast: bool = MISSING
+    out: str = MISSING
+    debug: bool = MISSING
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "sample": SampleConfig,
     "translate": TranslateConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
+    "claims": ClaimsConfig,
 }
 
 

@@ -1,0 +1,69 @@
+"""Two players, and each move changes its own player only.
+
+A GAN is a game. G turns noise z into a datum G(z), D looks at data and says how likely it takes
+them for real. They are trained in turns. D's loss depends on G too, and G's on D, so gradients
+flow through both networks in every move. But a move may only change the player who makes it: if
+D's move also moved G, G would be pushed to be caught.
+
+So we play one move of each, and count which weights are other numbers afterwards.
+"""
+
+from __future__ import annotations
+
+from gan_cli.claims.base import Check, Claim, Outcome
+from gan_cli.claims.drawing import MODEL, THEORY, axes, legend
+from gan_cli.claims.lab import Lab
+from gan_cli.training.loop import draw
+from gan_cli.training.turn import Move, play
+
+
+def show(lab: Lab) -> Outcome:
+    """Play one move of D and one of G, and see what has changed."""
+    experiment = lab.experiment("data=digits", "model=vanilla")
+    state = experiment.state
+    changed: dict[tuple[str, str], int] = {}
+    for mover in ("d", "g"):
+        before = {name: p.detach().clone() for name, p in state.game.named_parameters()}
+        batch = draw(state.batches)
+        play(
+            experiment.turns[mover],
+            state.optimizers[mover],
+            batch=batch,
+            move=Move(),
+            log_due=False,
+        )
+        for owner, network in (("d", "discriminator."), ("g", "generator.")):
+            changed[mover, owner] = sum(
+                not p.equal(before[name])
+                for name, p in state.game.named_parameters()
+                if name.startswith(network)
+            )
+    figure, plot = axes("move", "weight tensors that changed")
+    for owner, label, color in (("d", "of D", THEORY), ("g", "of G", MODEL)):
+        shift = -0.2 if owner == "d" else 0.2
+        heights = [changed["d", owner], changed["g", owner]]
+        plot.bar([shift, 1 + shift], heights, width=0.4, label=label, color=color)
+    plot.set_xticks([0, 1], ["D's move", "G's move"])
+    legend(figure)
+    return Outcome(
+        [
+            Check("tensors of G that D's move changed", changed["d", "g"], at_most=0),
+            Check("tensors of D that G's move changed", changed["g", "d"], at_most=0),
+            Check("tensors of D that D's move changed", changed["d", "d"], at_least=1),
+            Check("tensors of G that G's move changed", changed["g", "g"], at_least=1),
+        ],
+        figure,
+        limits="batch norm's running averages, which are no weights, are left out",
+        data={f"{m}'s move on {o}": [count] for (m, o), count in changed.items()},
+    )
+
+
+CLAIM = Claim(
+    1,
+    "two_players",
+    statement="G makes data from noise, D compares, and each move changes its own player only.",
+    formula="theta_d <- theta_d + rate * grad_d V(D,G);  theta_g <- theta_g - rate * grad_g V(D,G)",
+    source="notes 000 and 003; Goodfellow et al. 2014, section 3",
+    method="One move of each player on digits; all weights are compared before and after.",
+    show=show,
+)

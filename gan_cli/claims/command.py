@@ -1,0 +1,128 @@
+"""gan-claims: the papers' statements, each shown, measured and judged."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from gan_cli.claims.base import FAILS, Claim
+from gan_cli.claims.book import claims
+from gan_cli.claims.page import write_book
+from gan_cli.claims.result import show_claim, write_json
+from gan_cli.errors import Problem, UserError, did_you_mean
+from gan_cli.runs.log import number
+from gan_cli.system.terminal import Terminal
+
+RESULTS, INDEX = "claims.json", "index.html"
+MOST_JOBS = 256
+NOTHING = {"value": float("nan"), "limit": ""}  # an experiment that broke has no number
+
+
+def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: ARG001
+    """gan-claims: make the experiments, write their pages, print the table.
+
+    Args:
+        config: resolved, plain containers.
+        from_command_line: the keys that the command line names; unused here.
+
+    Returns:
+        The exit code: 0 if all claims hold, 1 if one does not.
+
+    Raises:
+        UserError: there is no such claim, or the folder cannot be written.
+    """
+    chosen = chosen_claims(config)
+    terminal, folder = Terminal(), Path(config["out"])
+    began = time.monotonic()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        results = []
+        for result in experiments(chosen, config):
+            results.append(result)
+            terminal.say(line_of(result, done=len(results), total=len(chosen)))
+        results.sort(key=lambda result: result["number"])
+        write_json(folder / RESULTS, results)
+        write_book(folder / INDEX, results, seed=config["seed"], fast=config["fast"])
+    except OSError as error:
+        advice = f"cannot be written ({error.strerror or error}). Give another: out=FOLDER"
+        raise UserError(Problem("out", folder, advice)) from error
+    terminal.print(table_of(results))
+    failed = [result for result in results if result["verdict"] == FAILS]
+    terminal.say(
+        f"{len(results) - len(failed)} of {len(results)} hold; {time.monotonic() - began:.0f} s"
+    )
+    terminal.say(f"  read      {folder / INDEX}")
+    return 1 if failed else 0
+
+
+def chosen_claims(config: dict[str, Any]) -> list[Claim]:
+    """The claims that a config asks for.
+
+    Raises:
+        UserError: a value makes no sense.
+    """
+    problems = []
+    if config["seed"] < 0:
+        problems.append(Problem("seed", config["seed"], "must be at least 0"))
+    if not 1 <= config["jobs"] <= MOST_JOBS:
+        problems.append(Problem("jobs", config["jobs"], f"must lie between 1 and {MOST_JOBS}"))
+    wanted = config["claims"]
+    wanted = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
+    known = {str(claim.number): claim for claim in claims()}
+    known |= {claim.name: claim for claim in claims()}
+    for name in map(str, wanted):
+        if name not in known:
+            hint = did_you_mean(name, [claim.name for claim in claims()])
+            numbers = ", ".join(str(claim.number) for claim in claims())
+            problems.append(Problem("claims", name, f"no such claim.{hint} Numbers: {numbers}"))
+    if problems:
+        raise UserError(problems)
+    return sorted(
+        {known[str(n)].number: known[str(n)] for n in wanted}.values(), key=lambda c: c.number
+    ) or list(claims())
+
+
+def experiments(chosen: Sequence[Claim], config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The results of claims, as they come."""
+    how = (config["out"], config["seed"], config["fast"])
+    if config["jobs"] == 1:
+        for claim in chosen:
+            yield show_claim(claim.number, *how)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(config["jobs"], mp_context=context) as pool:
+        futures = [pool.submit(show_claim, claim.number, *how) for claim in chosen]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def line_of(result: dict[str, Any], *, done: int, total: int) -> str:
+    """A result as a line while others are still to come."""
+    return (
+        f"{done}/{total}  {result['number']:>2} {result['name']}: {result['verdict']}"
+        f"  ({result['seconds']:.0f} s)"
+    )
+
+
+def table_of(results: Sequence[dict[str, Any]]) -> Table:
+    """All results, each with its first number."""
+    table = Table(title="claims", title_justify="left")
+    for heading in ("", "claim", "number", "limit", "verdict", "s"):
+        table.add_column(heading, justify="right" if heading in ("", "number", "s") else "left")
+    for result in results:
+        first: dict[str, Any] = next(iter(result["checks"]), NOTHING)
+        table.add_row(
+            str(result["number"]),
+            result["name"],
+            number(first["value"]),
+            first["limit"],
+            result["verdict"],
+            f"{result['seconds']:.0f}",
+        )
+    return table

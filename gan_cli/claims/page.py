@@ -1,0 +1,69 @@
+"""The claims as one page that reads like the paper, with each experiment in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_cli.claims.base import FAILS, LIMITS
+from gan_cli.claims.book import claims, explanation
+from gan_cli.claims.result import PICTURE
+from gan_cli.page.embed import read_picture, uri
+from gan_cli.page.render import render, write_page
+from gan_cli.runs.log import number
+
+
+def write_book(file: Path, results: Sequence[dict[str, Any]], *, seed: int, fast: bool) -> None:
+    """Write the page.
+
+    Args:
+        file: to write; the claims' folders lie beside it.
+        results: entries of claims.json.
+        seed: of the experiments.
+        fast: whether they took few steps.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    by_number = {claim.number: claim for claim in claims()}
+    entries = []
+    for result in results:
+        picture = read_picture(file.parent / result["folder"] / PICTURE, as_it_is=True)
+        text = explanation(by_number[result["number"]])
+        title, _, body = text.partition("\n\n")
+        entries.append(
+            {
+                **result,
+                "title": " ".join(title.split()),
+                "paragraphs": body.split("\n\n"),
+                "picture": uri(*picture) if picture else "",
+                "level": level_of(result["verdict"]),
+                "checks": [
+                    {**check, "value": number(check["value"]), "error": error_of(check)}
+                    for check in result["checks"]
+                ],
+            }
+        )
+    failed = sum(result["verdict"] == FAILS for result in results)
+    page = render(
+        "claims.html",
+        title="The papers' claims",
+        reload=0,
+        entries=entries,
+        failed=failed,
+        seed=seed,
+        fast=fast,
+        seconds=sum(result["seconds"] for result in results),
+    )
+    write_page(file, page)
+
+
+def level_of(verdict: str) -> str:
+    """The colour of a verdict."""
+    return {FAILS: "bad", LIMITS: "watch"}.get(verdict, "good")
+
+
+def error_of(check: dict[str, Any]) -> str:
+    """A check's error as the page shows it."""
+    return "" if check["error"] is None else f" ± {number(check['error'])}"
