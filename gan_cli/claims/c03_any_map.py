@@ -15,7 +15,7 @@ from gan_cli.theory.measure import measure
 
 START = 1.0  # t, three units away from the data
 SETTINGS = (
-    "data=gaussian", "noise.dim=1", "k=2", "optimizer.lr=0.002", "optimizer.lr_g=0.005",
+    "data=gaussian", "noise.dim=1", "k=2", "optimizer.lr=0.002",
     "optimizer.betas=[0.5,0.99]", "data.batch_size=256", "schedule=cosine",
 )  # fmt: skip
 
@@ -28,7 +28,10 @@ def show(lab: Lab) -> Outcome:
     divergences = {}
     for (label, generator), plot in zip(generators.items(), plots, strict=True):
         schedule = f"schedule.decay_steps={steps}"
-        experiment = lab.experiment(*SETTINGS, schedule, f"steps={steps}", generator=generator)
+        rate = "optimizer.lr_g=0.002" if generator is None else "optimizer.lr_g=0.005"
+        experiment = lab.experiment(
+            *SETTINGS, schedule, f"steps={steps}", rate, generator=generator
+        )
         experiment.play(steps)
         theory = measure(experiment.game, experiment.density, refit=False)
         divergences[label] = theory.scalars["divergence/jsd"]
