@@ -578,19 +578,6 @@ def test_a_checkpoint_copied_elsewhere_samples_beside_itself(cli: Cli) -> None:
     assert Path("shelf/notes.tmp").read_text() == "mine"
 
 
-def test_tensorboard_holds_pictures_and_settings(cli: Cli) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    assert cli(*SETTINGS, "steps=8", "name=mine").code == 0
-    events = EventAccumulator("outputs/mine")
-    events.Reload()
-    assert [image.step for image in events.Images("samples")] == [0, 4, 8]
-    plugin = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
-    assert b"noise.dim" in plugin
-    assert b"checkpoint_every" not in plugin
-    assert events.Scalars("loss/d")[-1].step == 6
-
-
 def test_malformed_stored_configs_are_refused(cli: Cli) -> None:
     assert cli(*SETTINGS, "steps=2", "name=mine").code == 0
     for file in Path("outputs/mine/checkpoints").iterdir():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-#: A choice of networks inside a model's own config: as people type it, and as Hydra's group.
-BACKBONE, BACKBONE_GROUP = "model.backbone", "model/backbone@model"
+from gan_cli.settings.schema import BACKBONE, BACKBONE_GROUP
+
 SWEEP_FLAGS = frozenset({"-m", "--multirun"})
 
 

@@ -6,7 +6,6 @@ import re
 import shlex
 from typing import Any
 
-from gan_cli.cli.arguments import BACKBONE, BACKBONE_GROUP
 from gan_cli.cli.help import DEFAULTS
 from gan_cli.cli.keys import (
     all_options,
@@ -22,6 +21,8 @@ from gan_cli.cli.mistakes import list_problem, lone_word_problem, option_for
 from gan_cli.cli.recipes import recipe_problem, suffix_problem
 from gan_cli.errors import NO_VALUE, Problem, did_you_mean
 from gan_cli.settings.schema import (
+    BACKBONE,
+    BACKBONE_GROUP,
     MISSING,
     config_dir,
     groups,

@@ -7,8 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from gan_cli.cli.arguments import BACKBONE_GROUP
-from gan_cli.settings.schema import SCHEMAS, config_dir, groups, models_with_backbones
+from gan_cli.settings.schema import (
+    BACKBONE_GROUP,
+    SCHEMAS,
+    config_dir,
+    groups,
+    models_with_backbones,
+)
 
 #: Types of the schemas, in words.
 TYPES = {

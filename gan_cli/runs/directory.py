@@ -178,11 +178,16 @@ def is_unused(path: Path) -> bool:
     return path.is_dir() and all(child.name == LOCK for child in path.iterdir())
 
 
+def config_text(config: dict[str, Any]) -> str:
+    """A config as YAML."""
+    text: str = yaml.dump(config, Dumper=PlainDumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
 def write_config(directory: Path, config: dict[str, Any]) -> None:
     """Write config.yaml."""
-    text = yaml.dump(config, Dumper=PlainDumper, sort_keys=False, allow_unicode=True)
     with replacing(directory / CONFIG) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(config_text(config), encoding="utf-8")
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from gan_cli.pictures import Picture
@@ -13,6 +14,8 @@ from gan_cli.system.files import replacing
 #: A record's length, and the checksum of that.
 HEADER = struct.Struct("<QI")
 CHECKSUM_BYTES = 4
+#: What comes before each / in the keys that a person looks at first.
+FIRST_GROUPS = ("loss", "prob", "score")
 
 
 def open_events(run: Path, *, first_step: int) -> Any:
@@ -53,6 +56,31 @@ def write_events(
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise OSError(f"TensorBoard: {reason}") from error
+
+
+def write_settings(
+    writer: Any, step: int, *, config: str, settings: Mapping[str, object], metrics: Iterable[str]
+) -> None:
+    """Write what a run is: its config for TEXT, settings for HPARAMS, first curves to look at.
+
+    TensorBoard sorts curves by name, so losses would come after diversities and gradients. Its tab
+    CUSTOM SCALARS keeps the order that a run gives.
+
+    Args:
+        writer: from `open_events`.
+        step: at which the run starts, or goes on.
+        config: as YAML.
+        settings: flat, of numbers, flags and text.
+        metrics: keys that HPARAMS shows beside them.
+    """
+    from torch.utils.tensorboard.summary import hparams
+
+    writer.add_text("config", indent(config, "    "), step)  # a code block, whatever it holds
+    for summary in hparams(dict(settings), dict.fromkeys(metrics, 0.0)):
+        writer.file_writer.add_summary(summary)
+    there = {key.partition("/")[0] for key in metrics}
+    groups = [group for group in FIRST_GROUPS if group in there]
+    writer.add_custom_scalars({group: {group: ["Multiline", [f"{group}/"]]} for group in groups})
 
 
 def trim_events(file: Path, step: int) -> None:

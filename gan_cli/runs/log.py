@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from gan_cli.errors import printable
 from gan_cli.pictures import Picture, write_png
-from gan_cli.runs.events import open_events
+from gan_cli.runs.events import open_events, write_settings
 from gan_cli.runs.records import METRICS, trim_lines
 from gan_cli.system.files import Appender
 from gan_cli.system.progress import PLAIN_SECONDS, StepsBar
@@ -155,14 +155,12 @@ class RunLog:
         if self._writer:
             self._guard(TENSORBOARD, lambda: self._writer.add_text("health", text, step))
 
-    def hparams(self, settings: dict[str, object], metrics: Iterable[str]) -> None:
-        """Enter the run's settings into TensorBoard's HPARAMS tab, beside its newest metrics."""
+    def settings(self, config: str, settings: Mapping[str, object], metrics: list[str]) -> None:
+        """Show in TensorBoard the config, the settings beside newest metrics, and curves first."""
 
         def write() -> None:
-            from torch.utils.tensorboard.summary import hparams
-
-            for summary in hparams(settings, dict.fromkeys(metrics, 0.0)):
-                self._writer.file_writer.add_summary(summary)
+            step = self.first_step
+            write_settings(self._writer, step, config=config, settings=settings, metrics=metrics)
 
         if self._writer:
             self._guard(TENSORBOARD, write)

@@ -18,6 +18,7 @@ from gan_cli.errors import DivergedError, GanTrainError
 from gan_cli.evaluation.registry import Evaluation
 from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
+from gan_cli.runs.directory import config_text
 from gan_cli.runs.log import SAMPLES, THEORY, RunLog
 from gan_cli.runs.previews import Previews
 from gan_cli.runs.records import without_machine
@@ -31,8 +32,11 @@ from gan_cli.training.state import TrainState
 
 #: What Pillow raises of a picture that is damaged.
 UNREADABLE_PICTURE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-#: Named first in TensorBoard's HPARAMS tab.
-HEADLINE_METRICS = ("loss/d", "loss/g", "prob/real", "prob/fake", "divergence/jsd_bound")
+#: Shown in TensorBoard's HPARAMS tab, with the objective.
+HEADLINE_METRICS = (
+    *("loss/d", "loss/g", "prob/real", "prob/fake"),
+    *("score/real", "score/fake", "divergence/jsd_bound"),
+)
 
 
 class Recorder:
@@ -85,9 +89,10 @@ class Recorder:
     def log(self, step: int, scalars: dict[str, float]) -> None:
         """Write one line of numbers."""
         if self.hparams is not None:
-            wanted = dict.fromkeys((*HEADLINE_METRICS, self.best.objective))
-            metrics = [key for key in wanted if key in scalars]
-            self.runlog.hparams(dict(self.hparams), metrics)
+            metrics = [key for key in HEADLINE_METRICS if key in scalars]
+            if self.best.objective and self.best.objective not in metrics:
+                metrics.append(self.best.objective)
+            self.runlog.settings(config_text(self.config), self.hparams, metrics)
             self.hparams = None
         health, messages = self.health.add(scalars)
         self.runlog.scalars(step, scalars | health | system_scalars(self.state.device))

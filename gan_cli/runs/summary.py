@@ -10,10 +10,10 @@ from pathlib import Path
 from gan_cli.data.base import AnyDataset, Dataset, ShardDataset
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start
+from gan_cli.settings.defaults import changed, changed_options
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.targets import foreign_targets
 from gan_cli.settings.trust import needs_trust
-from gan_cli.settings.values import flatten
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.shell import arguments, command, program
@@ -238,14 +238,16 @@ def dry_run(config: Config, state: TrainState, dataset: AnyDataset, notes: Seque
 
 
 def tensorboard_settings(config: Config) -> dict[str, object]:
-    """What was trained as TensorBoard's HPARAMS tab takes it: flat, of numbers, flags and text."""
+    """What HPARAMS shows, flat: the model, the data, and what differs from their defaults."""
     skipped = RESUMABLE | STARTING | PLACE
-    settings: dict[str, object] = {}
-    for key, value in flatten(config).items():
-        if key in skipped or value is None or key.startswith(NOT_SETTINGS):
+    settings: dict[str, object] = {**changed_options(config)}
+    for key, value in changed(config).items():
+        if key in skipped or key.startswith(NOT_SETTINGS):
             continue
-        if key.endswith("._target_"):  # the class tells the options of a group apart
+        if key.endswith("._target_"):  # a class of the user's own
             settings[key.removesuffix("._target_")] = str(value).rpartition(".")[2]
+        elif value is None:
+            settings[key] = "null"
         else:
             settings[key] = value if isinstance(value, bool | int | float) else str(value)
     return settings

@@ -13,6 +13,8 @@ from typing import Any
 # Hydra's mark for "set in the YAML"; importing it from omegaconf would cost --help 30 ms.
 MISSING: Any = "???"
 
+#: A choice of networks inside a model's own config: as people type it, and as Hydra's group.
+BACKBONE, BACKBONE_GROUP = "model.backbone", "model/backbone@model"
 #: Which values of the objective are good.
 DIRECTIONS = ("minimize", "maximize")
 #: What a resumed run may change; anything else would make it another run.

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_cli.cli.arguments import BACKBONE, BACKBONE_GROUP
 from gan_cli.cli.sweep.plan import BASIC, Plan, SweepStoppedError
 from gan_cli.cli.sweep.records import Record, final_numbers, last_step, read_records
 from gan_cli.errors import DivergedError, GanTrainError, Problem, UserError
+from gan_cli.settings.schema import BACKBONE, BACKBONE_GROUP
 from gan_cli.system.environment import default_threads
 from gan_cli.system.terminal import Terminal
 
