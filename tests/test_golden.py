@@ -25,7 +25,8 @@ from PIL import Image
 import gan_cli
 from gan_cli.cli import commands
 from tests.conftest import Cli
-from tests.golden.make import METRICS, drawn, numbers
+from tests.golden.make import COMMON, METRICS, drawn, numbers
+from tests.golden.make import RUNS as RUNS_MADE
 
 GOLDEN = Path(__file__).parent / "golden"
 RUNS = sorted(path for path in GOLDEN.glob("*/*") if path.is_dir())
@@ -68,6 +69,15 @@ def test_it_resumes(cli: Cli, golden: tuple[Path, dict[str, Any]]) -> None:
     assert {path.name for path in run.iterdir()} >= {
         "config.yaml", "checkpoints", "samples", "metrics.jsonl", "train.log",
     }  # fmt: skip
+
+
+def test_its_own_command_goes_on_with_it(cli: Cli, golden: tuple[Path, dict[str, Any]]) -> None:
+    run, _ = golden
+    command = [*COMMON, *RUNS_MADE[run.name], f"name={run.name}", "resume=auto", "steps=6"]
+    assert cli(*command, "dry_run=true").code == 0
+    result = cli(*command, "ema.decay=0.5")
+    assert result.code == 2
+    assert "ema.decay: was" in result.err
 
 
 def test_it_is_sampled_and_evaluated(cli: Cli, golden: tuple[Path, dict[str, Any]]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from gan_cli import load
 from gan_cli.cli import commands
@@ -28,8 +29,11 @@ from gan_cli.evaluation.registry import METRICS
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.runs import checkpoint
 from gan_cli.runs import directory as rundir
+from gan_cli.runs.directory import write_config
 from gan_cli.runs.events import trim_events
 from gan_cli.runs.records import trim_lines
+from gan_cli.settings.stored import defaults_of
+from gan_cli.settings.targets import node_at, places, resolve
 from tests.conftest import Cli
 
 # Odd cadences and a batch that does not divide the data, so that every stop is in mid-epoch.
@@ -589,6 +593,43 @@ def test_malformed_stored_configs_are_refused(cli: Cli) -> None:
         result = cli("resume=outputs/mine")
         assert result.code == 2
         assert "config.yaml" in result.err
+
+
+def without_later_keys(config: dict[str, Any]) -> None:
+    """Make a config as one of a version that knew neither optional arguments nor tables."""
+    for key, place in places(config).items():
+        if key == "optimizer":  # PyTorch's own arguments
+            continue
+        node = node_at(config, key)
+        target = resolve(node["_target_"], place, trusted=False)
+        optional = {*defaults_of(target), "steps", "kind"} - {*place.run_keys, *place.supplied}
+        for name in optional & node.keys():
+            if node[name] == defaults_of(target).get(name) or name in place.presets:
+                del node[name]
+
+
+def test_keys_of_groups_that_came_later_have_their_defaults_in_older_runs(cli: Cli) -> None:
+    for index in range(4):
+        Image.new("RGB", (8, 8), (60 * index,) * 3).save(f"{index}.png")
+    auto = [
+        "data=image_folder", "data.root=.", "data.image_size=8", "noise.dim=3", "steps=2",
+        "threads=1", "log_every=1", "name=queue", "resume=auto", "regularizer=r1",
+        "model.generator.hidden=[4]", "model.discriminator.hidden=[4]",
+    ]  # fmt: skip
+    assert cli(*auto).code == 0
+    run = Path("outputs/queue")
+    with altered(run / "checkpoints/step_00000002.pt") as state:
+        without_later_keys(state["config"])
+        assert not {"background", "balance", "levels", "kind"} & state["config"]["data"].keys()
+        write_config(run, state["config"])
+    result = cli(*auto, "steps=3")
+    assert result.code == 0, result.err
+    assert "resumed at step 2" in result.out
+    result = cli(*auto, "data.background=black", "model.generator.hidden=[5]")
+    assert result.code == 2
+    assert "data.background: was white, now black" in result.err
+    assert "model.generator.hidden: was [4], now [5]" in result.err
+    assert result.err.count(": was ") == 2
 
 
 def test_optimizer_state_of_other_shapes_is_refused(cli: Cli) -> None:

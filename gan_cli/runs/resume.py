@@ -23,8 +23,8 @@ from gan_cli.runs.directory import (
 from gan_cli.runs.index import INDEX, read_index
 from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE
-from gan_cli.settings.stored import typed
-from gan_cli.settings.values import flatten
+from gan_cli.settings.stored import comparable, typed
+from gan_cli.settings.targets import foreign_targets
 from gan_cli.system.shell import command
 
 Config = dict[str, Any]
@@ -165,7 +165,9 @@ def _start_auto(config: Config, from_command_line: Sequence[str], enter: Enter) 
         enter(lock(directory))
         return Start(config=config, directory=directory)
     start = from_directory(find_run(directory, key="name"), enter)
-    different = _differences(start.config, config, but=FETCHED - set(from_command_line))
+    asked_for = foreign_targets(start.config) == foreign_targets(config)
+    but = FETCHED - set(from_command_line)
+    different = _differences(start.config, config, but=but, trusted=asked_for)
     if different:
         listed = "\n  ".join(different)
         advice = f"{directory} was trained with another config:\n  {listed}"
@@ -254,9 +256,18 @@ def with_overrides(
     return replace(start, config=config)
 
 
-def _differences(before: Config, now: Config, *, but: frozenset[str] = frozenset()) -> list[str]:
-    """Settings that differ and that a resumed run may not change, nor those of `but`."""
-    old, new = flatten(before), flatten(now)
+def _differences(
+    before: Config, now: Config, *, but: frozenset[str] = frozenset(), trusted: bool = False
+) -> list[str]:
+    """Settings that differ and that a resumed run may not change, nor those of `but`.
+
+    Args:
+        before: the older config, maybe of an older version.
+        now: the other one.
+        but: of what a resumed run may change, keys that count all the same.
+        trusted: the classes in both are the user's choice.
+    """
+    old, new = (comparable(config, trusted=trusted) for config in (before, now))
     ignored = (RESUMABLE | STARTING | PLACE) - {"init_from"} - but
     return [
         f"{key}: was {old.get(key, 'not there')}, now {new.get(key, 'not there')}"
