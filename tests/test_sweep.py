@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -61,6 +62,39 @@ def test_an_objective_that_a_weak_d_flatters_is_said(cli: Cli) -> None:
     result = cli(*GRID[:2], *GRID[3:], "name=t", *measured)
     assert result.code == 0
     assert "weak D" not in result.out
+
+
+OWN_LOSS = """from gan_cli.losses import NonSaturating
+
+
+class Mine(NonSaturating):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "trusted"),
+    [
+        (["loss._target_=sweeps_loss.Mine"], True),
+        (["eval_every=6", "inception=weights.pth", "eval_metrics=diversity"], True),
+        (["output_dir=else where"], False),
+    ],
+)
+def test_the_best_job_is_resumed_by_the_printed_command(
+    cli: Cli, words: list[str], trusted: bool
+) -> None:
+    Path("sweeps_loss.py").write_text(OWN_LOSS)
+    Path("weights.pth").write_bytes(b"not read: nothing here needs them")
+    result = cli("-m", "seed=1,2", "threads=1", *FAST, *words, "name=s", "objective=loss/g")
+    assert result.code == 0, result.err
+    line = next(line for line in result.out.splitlines() if line.startswith("  go on "))
+    program, *arguments = shlex.split(line)[2:]
+    assert Path(program).name == "gan-train"
+    assert ("trust_checkpoint=true" in arguments) == trusted
+    result = cli(*arguments)
+    assert result.code == 0, result.err
+    assert "resumed at step 6" in result.out
+    assert "12 of 12 steps" in result.out
 
 
 def test_a_failed_job_is_in_the_table_and_stops_no_other(cli: Cli) -> None:

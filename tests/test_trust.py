@@ -1,6 +1,7 @@
 """A run, checkpoint or cache from somebody else runs no code and reaches nothing elsewhere."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +282,19 @@ def test_train_log_keeps_a_line_that_is_no_utf8(tmp_path: Path) -> None:
     appender.write(os.fsdecode(b"caf\xe9\n"))
     appender.close()
     assert (tmp_path / "log").read_text() == "caf\\udce9\n"
+
+
+def test_the_advice_for_a_finished_checkpoint_works_and_imports_nothing_before(cli: Cli) -> None:
+    make(cli)
+    Path("theirs_too.py").write_text(
+        "from pathlib import Path\nfrom gan_cli.losses import NonSaturating\n"
+        "Path('mark').touch()\nclass Mine(NonSaturating):\n    pass\n"
+    )
+    file = alter(loss___target_="theirs_too.Mine", steps=2)
+    result = cli(f"resume={file}")
+    assert result.code == 2
+    assert not Path("mark").exists()
+    line = next(line for line in result.err.splitlines() if "to continue from it" in line)
+    arguments = shlex.split(line.partition("gan-train")[2])
+    assert "trust_checkpoint=true" in arguments
+    assert cli(*arguments).code == 0

@@ -17,7 +17,8 @@ from gan_cli.runs.records import read_lines
 from gan_cli.runs.restart import mark_of
 from gan_cli.runs.resume import Config, Enter, Start
 from gan_cli.runs.saver import NoSaver, Saver
-from gan_cli.runs.summary import resume_flags, tensorboard_settings
+from gan_cli.runs.summary import tensorboard_settings
+from gan_cli.settings.trust import resume_flags
 from gan_cli.system.files import remove_leftovers
 from gan_cli.system.ranks import Ranks
 from gan_cli.training.health import Health

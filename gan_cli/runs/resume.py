@@ -25,6 +25,7 @@ from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.stored import comparable, typed
 from gan_cli.settings.targets import foreign_targets
+from gan_cli.settings.trust import resume_flags
 from gan_cli.system.shell import command
 
 Config = dict[str, Any]
@@ -120,7 +121,8 @@ def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -
     if new_run and "output_dir" not in from_command_line and not config["trust_checkpoint"]:
         start = _beside_others(start, config["output_dir"])
     if new_run and start.state and start.is_finished:
-        longer = command("gan-train", resume=path, steps=2 * start.state["step"])
+        flags = resume_flags(start.config)
+        longer = command("gan-train", resume=path, steps=2 * start.state["step"], **flags)
         raise UserError(
             Problem(
                 "resume",

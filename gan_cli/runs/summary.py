@@ -12,8 +12,7 @@ from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start
 from gan_cli.settings.defaults import changed, changed_options
 from gan_cli.settings.schema import RESUMABLE
-from gan_cli.settings.targets import foreign_targets
-from gan_cli.settings.trust import needs_trust
+from gan_cli.settings.trust import resume_flags, trust_flags
 from gan_cli.spec import DataSpec
 from gan_cli.system import environment
 from gan_cli.system.shell import arguments, command, program
@@ -26,16 +25,6 @@ MOST_CLASSES = 20  # named at the start
 FOOLED, SURE = 0.1, 0.02
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
-
-
-def trust_flags(config: Config) -> dict[str, object]:
-    """What printed commands must add to load classes from outside gan_cli and torch."""
-    return {"trust_checkpoint": True} if foreign_targets(config) else {}
-
-
-def resume_flags(config: Config) -> dict[str, object]:
-    """What printed commands that read the run's data must add."""
-    return {"trust_checkpoint": True} if needs_trust(config) else trust_flags(config)
 
 
 def introduction(

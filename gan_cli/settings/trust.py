@@ -11,9 +11,9 @@ from collections.abc import Collection
 from typing import Any
 
 from gan_cli.data.base import AnyDataset, DataSource, Progress
-from gan_cli.errors import Problem, UserError
+from gan_cli.errors import Problem, SettingsError, UserError
 from gan_cli.settings.build import load_data, make
-from gan_cli.settings.targets import Node
+from gan_cli.settings.targets import Node, foreign_targets
 
 #: Keys of a data set that say where its files lie.
 PATHS = ("data.root", "data.a", "data.b", "data.shards", "data.file", "data.path")
@@ -103,4 +103,21 @@ def without_download(config: Node) -> dict[str, Any]:
 
 def needs_trust(config: Node) -> bool:
     """Whether a run of this config can be resumed only with `trust_checkpoint=true`."""
-    return bool(place_problems(config, make(config, "data"), ()))
+    try:
+        source = make(config, "data")
+    except (UserError, SettingsError):  # which no flag mends
+        return False
+    return bool(place_problems(config, source, ()))
+
+
+def trust_flags(config: Node) -> dict[str, object]:
+    """What printed commands must add to load classes from outside gan_cli and torch."""
+    return {"trust_checkpoint": True} if foreign_targets(config) else {}
+
+
+def resume_flags(config: Node) -> dict[str, object]:
+    """What printed commands that read the run's data must add.
+
+    The config may be a stranger's: its data are made only if their class is ours.
+    """
+    return trust_flags(config) or ({"trust_checkpoint": True} if needs_trust(config) else {})

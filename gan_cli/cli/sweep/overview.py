@@ -23,6 +23,8 @@ from rich.table import Table
 
 from gan_cli.cli.sweep.plan import Plan, SweepStoppedError
 from gan_cli.cli.sweep.records import Record, final_numbers, read_records
+from gan_cli.errors import UserError
+from gan_cli.runs.directory import CONFIG, read_config
 from gan_cli.runs.log import number
 from gan_cli.settings.notes import objective_notes
 from gan_cli.system.files import replacing
@@ -238,5 +240,16 @@ def say_best(folder: Path, records: Sequence[Record], terminal: Terminal) -> Non
         terminal.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
         for note in objective_notes(best.objective):
             terminal.say(f"  note      {note}")
-        steps = 2 * round(numbers["step"])
-        terminal.say(f"  go on     {command('gan-train', resume=run, steps=steps)}")
+        steps, flags = 2 * round(numbers["step"]), flags_to_resume(run)
+        terminal.say(f"  go on     {command('gan-train', resume=run, steps=steps, **flags)}")
+
+
+def flags_to_resume(run: Path) -> dict[str, object]:
+    """What the command that resumes a job must add, as its own run says at its end."""
+    from gan_cli.settings.stored import typed
+    from gan_cli.settings.trust import resume_flags
+
+    try:
+        return resume_flags(typed(read_config(run), run / CONFIG))
+    except UserError:  # damaged since then; resuming reports it
+        return {}
