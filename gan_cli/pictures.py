@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_cli.spec import DataSpec
+from gan_cli.spec import RGBA, DataSpec
 from gan_cli.system.files import replacing
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LONGEST_SIDE = 512  # ... but not beyond this
 SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
 CAPTION_HEIGHT = 13  # of a line of text
 GRAY, WHITE = 96, 255  # behind sheets, and behind plots
+SQUARE, LIGHT = 8, 204  # of the checkerboard behind transparency: side in pixels, its gray
 REAL, FAKE = "#9aa0a6", "#d1495b"
 
 
@@ -52,12 +53,21 @@ def draw(
 
 
 def to_bytes(samples: Tensor, spec: DataSpec) -> Tensor:
-    """Images in the data's range -> uint8 (n, 3, height, width) on the CPU."""
+    """Images in the data's range -> uint8 (n, 3, height, width) on the CPU; RGBA has 4 channels."""
     pixels = spec.to_unit(samples.float()).mul(255).round_().clamp_(0, 255).to(torch.uint8).cpu()
     channels = pixels.shape[1]
-    if channels == 1:
-        return pixels.expand(-1, 3, -1, -1)
-    return pixels[:, :3] if channels >= 3 else pixels[:, :1].expand(-1, 3, -1, -1)
+    if channels in (3, RGBA):
+        return pixels
+    return pixels[:, :3] if channels > RGBA else pixels[:, :1].expand(-1, 3, -1, -1)
+
+
+def on_checkerboard(images: Tensor) -> Tensor:
+    """RGBA images, uint8 (n, 4, height, width), as RGB over gray and white squares."""
+    rows, columns = (torch.arange(side) // SQUARE for side in images.shape[2:])
+    ground = torch.where((rows[:, None] + columns) % 2 == 0, WHITE, LIGHT).float()
+    opacity = images[:, 3:].float() / 255
+    mixed = images[:, :3].float() * opacity + ground * (1 - opacity)
+    return mixed.round_().to(torch.uint8)
 
 
 def sheet(
@@ -68,12 +78,13 @@ def sheet(
     captions: Sequence[str] = (),
     rows: Sequence[str] = (),
 ) -> Picture:
-    """Images (n, 3, height, width) on a near-square grid, row by row, on gray.
+    """Images (n, 3 or 4, height, width) on a near-square grid, row by row, on gray.
 
-    Images with a side under 48 pixels are enlarged by a whole number, without smoothing.
+    Images with a side under 48 pixels are enlarged by a whole number, without smoothing. A
+    checkerboard shows through transparent ones.
 
     Args:
-        images: uint8.
+        images: uint8, RGB or RGBA.
         columns: how many; None: as many as rows.
         gap: pixels between images.
         captions: one for each image, written below it; empty: none.
@@ -81,6 +92,7 @@ def sheet(
     """
     zoom = enlargement(*images.shape[2:])
     images = images.repeat_interleave(zoom, dim=2).repeat_interleave(zoom, dim=3)
+    images = on_checkerboard(images) if images.shape[1] == RGBA else images
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     count = math.ceil(n / columns)
@@ -157,13 +169,16 @@ def text_width(text: str) -> int:
 def draw_filters(weights: Tensor, *, most: int = 64) -> Picture:
     """First-layer filters (n, C, height, width) as a sheet, which says how to read it.
 
-    Each has its own scale, so that all of them show something; 0 is mid-gray.
+    Each has its own scale, so that all of them show something; 0 is mid-gray. Of RGBA, colours are
+    shown.
     """
-    weights = weights[:most].float()
+    alpha = ", without opacity's" if weights.shape[1] == RGBA else ""
+    weights = weights[:most, :3].float()
     largest = weights.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
     shape = tuple(weights.shape[1:])
     picture = sheet(to_bytes(weights / largest, DataSpec(shape, (-1.0, 1.0))))
-    return titled(picture, f"{len(weights)} filters of D; mid-gray is 0, each on its own scale")
+    title = f"{len(weights)} filters of D{alpha}; mid-gray is 0, each on its own scale"
+    return titled(picture, title)
 
 
 def new_figure(width: float, height: float) -> Figure:

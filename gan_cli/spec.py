@@ -9,13 +9,16 @@ from typing import Any
 
 from torch import Tensor
 
+RGBA = 4  # channels of images with transparency, the last of which is opacity
+
 
 @dataclass(frozen=True)
 class DataSpec:
     """Shape and range of one datum x.
 
     Attributes:
-        shape: (channels, height, width) of an image, or (n,) of a point.
+        shape: (channels, height, width) of an image, or (n,) of a point. Channels are gray, RGB or
+            RGBA.
         value_range: (-1, 1) or (0, 1) for images; None for points, which are unbounded.
         classes: number of labels; 0 for data without labels.
         class_names: their names; empty: they have none but their numbers.

@@ -12,12 +12,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_cli.data.files.decode import Reading, UnusableImageError, open_image
+from gan_cli.data.files.colours import hide, is_colour
+from gan_cli.data.files.decode import MODES, USUAL, Reading, UnusableImageError, open_image
 from gan_cli.errors import Problem, UserError, choice_problems, is_out_of_memory
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import to_bytes
-from gan_cli.spec import DataSpec
+from gan_cli.spec import RGBA, DataSpec
 from gan_cli.system.device import device_problems
 from gan_cli.system.files import find_files, replacing
 from gan_cli.system.progress import LoadingBar
@@ -37,6 +38,7 @@ class Translator:
     model: TrainedModel
     direction: Direction
     side_by_side: bool
+    background: str  # as data.background
 
     @property
     def domains(self) -> tuple[DataSpec, DataSpec]:
@@ -47,19 +49,21 @@ class Translator:
     def __call__(self, image: Image.Image) -> Image.Image:
         """The image's translation, of its size; with `side_by_side`, beside the image itself.
 
-        Gray images stay gray if the domain they come from is in colour; transparency is kept.
+        Gray images stay gray if the domain they come from is in colour; transparency is kept, or is
+        the target domain's if one of the domains has it.
         """
         source, target = self.domains
-        alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+        knows_alpha = RGBA in (source.shape[0], target.shape[0])
+        alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") and not knows_alpha else None
         gray = image.mode in ("L", "LA")
-        mode = "L" if source.shape[0] == 1 else "RGB"
-        x = to_tensor(image.convert(mode), source)
+        seen = hide(image, self.background) if source.shape[0] == RGBA else image
+        x = to_tensor(seen.convert(MODES[source.shape[0]]), source)
         enlarged = enlarge(x, *self.model.translator.side_rule())
         y = self.model.translate(enlarged, self.direction)[:, :, : x.shape[2], : x.shape[3]]
         pixels = to_bytes(y, target)[0].permute(1, 2, 0).numpy()
         result = Image.fromarray(np.ascontiguousarray(pixels))
-        if (gray and source.shape[0] == 3) or target.shape[0] == 1:
-            result = result.convert("L")
+        if (gray and source.shape[0] >= 3) or target.shape[0] == 1:
+            result = result.convert("LA" if result.mode == "RGBA" else "L")
         if alpha is not None:
             result.putalpha(alpha)
         if "icc_profile" in image.info and result.mode in ("RGB", "RGBA"):
@@ -68,7 +72,7 @@ class Translator:
 
 
 def to_tensor(image: Image.Image, spec: DataSpec) -> Tensor:
-    """An L or RGB image as (1, C, H, W) in the range of `spec`."""
+    """An L, RGB or RGBA image as (1, C, H, W) in the range of `spec`."""
     pixels = torch.from_numpy(np.array(image))
     pixels = pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)
     return spec.from_unit(pixels[None].float() / 255.0)
@@ -117,9 +121,24 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     if not isinstance(model.game, Translating):
         advice = f"model={model.config['model']['name']} does not translate. Use gan-sample."
         raise UserError(Problem("run", config["run"], advice))
-    translator = Translator(model, config["direction"], config["side_by_side"])
-    targets = place(files, source, output)
     reading = reading_of(model.config["data"])
+    side_by_side = config["side_by_side"]
+    translator = Translator(model, config["direction"], side_by_side, reading.background)
+    transparent = translator.domains[1].shape[0] == RGBA and not side_by_side
+    targets = place(files, source, output, transparent=transparent)
+    failed = translate_all(targets, translator, reading)
+    count = len(files) - len(failed)
+    written = output if is_file_for(source, output) else f"{output}/"
+    terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {written}")
+    if failed:
+        listed = "\n".join(f"  {line}" for line in failed)
+        advice = f"{len(failed)} files could not be translated:\n{listed}"
+        raise UserError(Problem("input", source, advice))
+    return 0
+
+
+def translate_all(targets: dict[Path, Path], translator: Translator, reading: Reading) -> list[str]:
+    """Translate files to where they go; which ones could not be, and why."""
     failed, progress = [], LoadingBar()
     for done, (file, target) in enumerate(targets.items(), start=1):
         try:
@@ -136,22 +155,17 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
             except (OSError, ValueError, KeyError) as error:
                 reason = getattr(error, "strerror", None) or error
                 failed.append(f"{file}: {target} cannot be written ({reason})")
-        progress("translated", done, len(files))
-    count = len(files) - len(failed)
-    written = output if is_file_for(source, output) else f"{output}/"
-    terminal.say(f"{count} of {len(files)} images, {config['direction']}, written to {written}")
-    if failed:
-        listed = "\n".join(f"  {line}" for line in failed)
-        advice = f"{len(failed)} files could not be translated:\n{listed}"
-        raise UserError(Problem("input", source, advice))
-    return 0
+        progress("translated", done, len(targets))
+    return failed
 
 
 def reading_of(data: dict[str, Any]) -> Reading:
     """How files become 8 bits: as for training, whatever their size."""
     levels = data.get("levels")
     levels = None if levels is None else (float(levels[0]), float(levels[1]))
-    return Reading(levels=levels, max_megapixels=MOST_MEGAPIXELS)
+    background = str(data.get("background"))  # auto shows nothing here: transparency is kept
+    background = background if is_colour(background) else USUAL.background
+    return Reading(levels, background, max_megapixels=MOST_MEGAPIXELS)
 
 
 def config_problems(config: dict[str, Any]) -> list[Problem]:
@@ -201,29 +215,40 @@ def is_file_for(source: Path, output: Path) -> bool:
     return source.is_file() and output.suffix.lower() in KEPT and not output.is_dir()
 
 
-def target_name(name: Path) -> Path:
+def target_name(name: Path, *, transparent: bool) -> Path:
     """The same name; `.png` is added to those of formats that are not written."""
-    return name if name.suffix.lower() in KEPT else name.with_name(name.name + ".png")
+    kept = KEPT - WITHOUT_ALPHA if transparent else KEPT
+    return name if name.suffix.lower() in kept else name.with_name(name.name + ".png")
 
 
-def place(files: list[Path], source: Path, output: Path) -> dict[Path, Path]:
+def place(
+    files: list[Path], source: Path, output: Path, *, transparent: bool = False
+) -> dict[Path, Path]:
     """Where each translation goes.
 
     Args:
         files: to translate.
         source: the folder that they are in, or the one file.
         output: a folder, or a file for the one file.
+        transparent: the format must hold transparency.
 
     Raises:
-        UserError: two would go to one place, or one over an input.
+        UserError: two would go to one place, or one over an input; or the one file's format does
+            not suit.
     """
     if is_file_for(source, output):
+        if transparent and output.suffix.lower() in WITHOUT_ALPHA:
+            advice = f"cannot hold transparency, which this run makes; use {output.stem}.png"
+            raise UserError(Problem("output", output, advice))
         if output.resolve() == source.resolve():
             advice = "is the input, which would be overwritten. Give another name"
             raise UserError(Problem("output", output, advice))
         return {source: output}
     root = source if source.is_dir() else source.parent
-    targets = {file: output / target_name(file.relative_to(root)) for file in files}
+    targets = {
+        file: output / target_name(file.relative_to(root), transparent=transparent)
+        for file in files
+    }
     sources = {file.resolve() for file in files}
     taken: dict[Path, Path] = {}
     for file, target in targets.items():

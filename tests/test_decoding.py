@@ -45,8 +45,8 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(pixels: np.ndarray, extra: bytes = b"") -> bytes:
-    """A PNG of uint16 pixels, (H, W) or (H, W, 3)."""
-    colour = 0 if pixels.ndim == 2 else 2
+    """A PNG of uint16 pixels, (H, W), (H, W, 3) or (H, W, 4)."""
+    colour = 0 if pixels.ndim == 2 else 2 if pixels.shape[2] == 3 else 6
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, colour, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     parts = chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(rows))

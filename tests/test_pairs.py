@@ -98,7 +98,7 @@ def test_a_folder_without_a_key_is_named_by_its_path(tmp_path: Path, preprocess:
     [
         ({"a": "x"}, ["b"]),
         ({"b": "x"}, ["a"]),
-        ({"channels_a": 2, "channels_b": 4, "download": True},
+        ({"channels_a": 2, "channels_b": 5, "download": True},
          ["channels_a", "channels_b", "download"]),
         ({"load_size": 20}, ["load_size"]),
         ({"preprocess": "resize_and_crop"}, ["load_size"]),

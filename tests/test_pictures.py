@@ -11,6 +11,7 @@ from gan_cli.pictures import (
     CAPTION_HEIGHT,
     SHORT_SIDE,
     draw,
+    draw_filters,
     plot_points,
     sheet,
     titled,
@@ -30,10 +31,13 @@ def test_bytes_fill_0_to_255(value_range: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "expected"), [(1, [7, 7, 7]), (2, [7, 7, 7]), (3, [7, 8, 9]), (4, [7, 8, 9])]
+    ("channels", "expected"),
+    [(1, [7, 7, 7]), (2, [7, 7, 7]), (3, [7, 8, 9]), (4, [7, 8, 9, 10]), (5, [7, 8, 9])],
 )
-def test_any_number_of_channels_becomes_rgb(channels: int, expected: list[int]) -> None:
-    x = torch.tensor([7, 8, 9, 10]).float()[:channels].view(1, channels, 1, 1) / 255
+def test_any_number_of_channels_becomes_rgb_or_stays_rgba(
+    channels: int, expected: list[int]
+) -> None:
+    x = torch.tensor([7, 8, 9, 10, 11]).float()[:channels].view(1, channels, 1, 1) / 255
     pixels = to_bytes(x, DataSpec((channels, 1, 1), (0.0, 1.0)))
     assert pixels.flatten().tolist() == expected
 
@@ -49,6 +53,26 @@ def test_sheet_places_images_row_by_row_and_enlarges_small_ones() -> None:
         top, left = 2 + row * (height + 2), 2 + column * (width + 2)
         tile = picture[top : top + height, left : left + width]
         assert (tile == 40 * index).all()
+
+
+def test_a_checkerboard_shows_through_transparent_images() -> None:
+    images = torch.zeros(3, 4, 64, 64, dtype=torch.uint8)
+    images[:, 0] = 200  # red
+    images[1, 3], images[2, 3] = 255, 51  # opaque, and a fifth of it
+    picture = sheet(images, columns=3, gap=0)
+    clear, opaque, fifth = (picture[:, 64 * i : 64 * i + 64].astype(int) for i in range(3))
+    rows, columns = np.indices((64, 64)) // 8
+    ground = np.where((rows + columns) % 2 == 0, 255, 204)
+    assert (clear == ground[:, :, None]).all()
+    assert (opaque == np.array([200, 0, 0])).all()
+    assert np.abs(fifth - (0.8 * ground[:, :, None] + 0.2 * np.array([200, 0, 0]))).max() <= 0.5
+
+
+def test_filters_of_rgba_show_colours_whatever_opacity_weighs() -> None:
+    weights = torch.randn(4, 4, 50, 50)
+    heavy = weights.clone()
+    heavy[:, 3] *= 1000
+    assert np.array_equal(draw_filters(weights), draw_filters(heavy))
 
 
 def test_png_holds_the_picture(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from gan_cli.data.augment import Augment
 from gan_cli.data.base import Dataset, DataSource
 from gan_cli.errors import Rule, require
-from gan_cli.spec import DataSpec
+from gan_cli.spec import RGBA, DataSpec
 
 RANGES = ((-1.0, 1.0), (0.0, 1.0))
 
@@ -34,8 +34,8 @@ def sides(name: str, size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def channels_rule(name: str, channels: int) -> Rule:
-    """That image files become gray or RGB, for `gan_cli.errors.require`."""
-    return channels in (1, 3), name, channels, "1 (gray) or 3 (RGB)"
+    """That image files become gray, RGB or RGBA, for `gan_cli.errors.require`."""
+    return channels in (1, 3, RGBA), name, channels, "1 (gray), 3 (RGB) or 4 (RGBA)"
 
 
 def image_spec(

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from gan_cli.games.base import Game, Preview, Use, evaluating
 from gan_cli.networks.abilities import TakesSides
-from gan_cli.spec import DataSpec, PairBatch, PairSpec
+from gan_cli.spec import RGBA, DataSpec, PairBatch, PairSpec
 
 Direction = Literal["a2b", "b2a"]
 DIRECTIONS: tuple[Direction, Direction] = ("a2b", "b2a")
@@ -74,7 +74,10 @@ class Translating(Game[PairBatch]):
         channels = max(self.spec.a.shape[0], self.spec.b.shape[0])
 
         def shown(x: Tensor, spec: DataSpec) -> Tensor:
-            return spec.to_unit(x).expand(-1, channels, -1, -1)
+            unit = spec.to_unit(x)
+            if channels == RGBA and spec.shape[0] < RGBA:  # beside RGBA, opaque
+                return torch.cat([unit.expand(-1, 3, -1, -1), torch.ones_like(unit[:, :1])], dim=1)
+            return unit.expand(-1, channels, -1, -1)
 
         in_a, in_b = self.spec.a, self.spec.b
         columns = (

@@ -8,12 +8,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_cli.spec import RGBA
+
 
 def change_color(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
     """Shift by -0.5..0.5, scale around each pixel's mean by 0..2, around the image's by 0.5..1.5.
 
     Args:
-        x: images (m, C, H, W).
+        x: images (m, C, H, W). Of RGBA, the colours change and the opacity stays.
         brightness: uniform in [0, 1), (m,).
         saturation: uniform in [0, 1), (m,); without effect on one channel.
         contrast: uniform in [0, 1), (m,).
@@ -21,11 +23,13 @@ def change_color(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Te
     brightness, saturation, contrast = (
         u.view(-1, 1, 1, 1) for u in (brightness, saturation, contrast)
     )
+    x, opacity = (x[:, :3], x[:, 3:]) if x.shape[1] == RGBA else (x, x[:, :0])
     x = x + (brightness - 0.5)
     gray = x.mean(dim=1, keepdim=True)
     x = (x - gray) * (2.0 * saturation) + gray
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    return (x - mean) * (contrast + 0.5) + mean
+    x = (x - mean) * (contrast + 0.5) + mean
+    return torch.cat([x, opacity], dim=1) if opacity.shape[1] else x
 
 
 def translate(x: Tensor, vertical: Tensor, horizontal: Tensor, *, ratio: float = 0.125) -> Tensor:

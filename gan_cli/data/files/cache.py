@@ -35,6 +35,7 @@ from gan_cli.data.files.listing import (
     tree_found,
 )
 from gan_cli.data.files.pages import spread
+from gan_cli.spec import RGBA
 from gan_cli.system.files import free_bytes, locked, sync_file
 
 #: Also what scripts import from `gan_cli.data.image_files`, this module's name in version 0.1.0.
@@ -176,7 +177,10 @@ def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progr
 
 def notes_of(facts: Facts, shape: Shape) -> list[str]:
     """What the user should know of files that were decoded."""
-    return facts.notes(levels=shape.reading.levels, background=shape.reading.background)
+    reading, keeps_alpha = shape.reading, shape.channels == RGBA
+    return facts.notes(
+        levels=reading.levels, background=reading.background, keeps_alpha=keeps_alpha
+    )
 
 
 def look_at_some(listing: Listing, shape: Shape) -> Facts:

@@ -21,12 +21,27 @@ def is_colour(text: str) -> bool:
     return text in ("white", "black") or re.fullmatch("#[0-9a-fA-F]{6}", text) is not None
 
 
+def is_transparent(image: Image.Image) -> bool:
+    """Whether some pixels are transparent."""
+    return image.mode in ("LA", "RGBA") and np.asarray(image.getchannel("A")).min() < 255
+
+
 def over(image: Image.Image, background: str) -> Image.Image:
     """Lay an image over a background, if parts of it are transparent."""
     if image.mode not in ("RGBA", "LA"):
         return image
     canvas = Image.new("RGBA", image.size, (*ImageColor.getrgb(background)[:3], 255))
     return Image.alpha_composite(canvas, image.convert("RGBA"))
+
+
+def hide(image: Image.Image, background: str) -> Image.Image:
+    """An image as RGBA, with one colour in all pixels that are wholly transparent.
+
+    What files hold there is left over from editing: nobody sees it, but a network would.
+    """
+    pixels = np.array(image.convert("RGBA"))
+    pixels[pixels[:, :, 3] == 0, :3] = ImageColor.getrgb(background)[:3]
+    return Image.fromarray(pixels)
 
 
 def choose_background(images: Iterable[Image.Image]) -> tuple[str, int]:

@@ -16,14 +16,13 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from gan_cli.data.files.colours import over, to_srgb
+from gan_cli.data.files.colours import hide, is_transparent, over, to_srgb
 from gan_cli.data.files.depth import (
-    SIXTEEN,
     Levels,
     UnknownRangeError,
     deep_colour,
+    deep_colour_to_8_bit,
     kind_of,
-    scaled,
 )
 from gan_cli.data.files.depth import to_8_bit as deep_to_8_bit
 from gan_cli.data.files.facts import Facts
@@ -37,9 +36,11 @@ from gan_cli.data.files.kinds import (
     open_heic,
     without_texts,
 )
+from gan_cli.spec import RGBA
 
 Resize = Literal["cover", "stretch", "none"]
 MOST_MEGAPIXELS = 300.0
+MODES = {1: "L", 3: "RGB", RGBA: "RGBA"}  # by channels
 #: Pillow's own limit, far above ours, for headers inside of files.
 Image.MAX_IMAGE_PIXELS = 2**31
 #: Colour profiles may be so large, in bytes.
@@ -57,7 +58,7 @@ class Reading:
     Attributes:
         levels: values that become 0 and 255, of images with more than 8 bits; None: the range of
             16 bits, and no images without a natural range.
-        background: what shows through transparent pixels: white, black or #rrggbb.
+        background: what shows through transparent pixels, or what those of RGBA hide.
         max_megapixels: above which an image is left out.
     """
 
@@ -77,7 +78,7 @@ class Shape:
     them changes, all users decode their images again.
 
     Attributes:
-        channels: 1 (gray) or 3 (RGB).
+        channels: 1 (gray), 3 (RGB) or 4 (RGBA).
         height: of the part that is kept, in pixels.
         width: of the part that is kept.
         load_height: of the decoded image, at least `height`; the middle is kept.
@@ -145,12 +146,13 @@ def decode(
 ) -> np.ndarray:
     """Read an image file of any kind.
 
-    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray (1 channel) or RGB (3), in sRGB.
-    The background shows through transparent pixels. The EXIF orientation is applied.
+    Gray, palette, RGBA, CMYK, 1-bit and 16-bit files become gray, RGB or RGBA, in sRGB. The
+    background shows through transparent pixels; in RGBA, wholly transparent ones have its colour.
+    The EXIF orientation is applied.
 
     Args:
         path: the file, or its bytes as a file in memory.
-        channels: 1 or 3.
+        channels: of the result, see `MODES`.
         height: of the result.
         width: of the result.
         resize: `cover`: scaled to fill height x width, the rest cut off evenly; `stretch`: scaled
@@ -166,8 +168,11 @@ def decode(
         UnusableImageError: not an image, damaged, of absurd size, or too small for `none`.
     """
     image = open_image(path, reading=reading, page=page, facts=facts)
-    image = over(image, reading.background).convert("L" if channels == 1 else "RGB")
-    pixels = np.array(fit(image, height, width, resize))  # asarray would be read-only
+    if channels != RGBA:
+        image = over(image, reading.background)
+    image = fit(image.convert(MODES[channels]), height, width, resize)
+    # Colours were scaled by their opacity; asarray would be read-only.
+    pixels = np.array(hide(image, reading.background) if channels == RGBA else image)
     return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
 
 
@@ -242,7 +247,7 @@ def read_pixels(
     colour = deep_colour(opened, path, page, formats()) if deep is None else None
     upright = ImageOps.exif_transpose(opened)
     if colour is not None:
-        pixels = scaled(colour, SIXTEEN, reading.levels, facts)
+        pixels = deep_colour_to_8_bit(colour, reading.levels, facts)
         image = Image.fromarray(pixels) if reading.levels else upright.convert(upright.mode)
     elif deep is not None:
         image = deep_to_8_bit(upright, deep, reading.levels, facts)
@@ -262,11 +267,6 @@ def read_pixels(
         except (ImageCms.PyCMSError, OSError, ValueError):
             facts.profiles += 1
     return to_8_bit(image) if image.mode == "CMYK" else image
-
-
-def is_transparent(image: Image.Image) -> bool:
-    """Whether some pixels are transparent."""
-    return image.mode in ("LA", "RGBA") and np.asarray(image.getchannel("A")).min() < 255
 
 
 def to_8_bit(image: Image.Image) -> Image.Image:

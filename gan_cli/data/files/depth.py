@@ -67,6 +67,13 @@ def scaled(values: np.ndarray, kind: str, levels: Levels | None, facts: Facts) -
     return np.clip(np.rint((values - bottom) * (255 / (top - bottom))), 0, 255).astype(np.uint8)
 
 
+def deep_colour_to_8_bit(values: np.ndarray, levels: Levels | None, facts: Facts) -> np.ndarray:
+    """Bring what `deep_colour` gives to 8 bits; levels are of colours, not of their opacity."""
+    colours = scaled(values[:, :, :3], SIXTEEN, levels, facts)
+    opacity = scaled(values[:, :, 3:], SIXTEEN, None, Facts())
+    return np.concatenate([colours, opacity], axis=2)
+
+
 def deep_colour(
     opened: Image.Image, path: Path | BinaryIO, page: int, formats: list[str]
 ) -> np.ndarray | None:

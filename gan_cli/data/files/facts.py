@@ -57,12 +57,15 @@ class Facts:
         self.looks += other.looks
         self.images += other.images
 
-    def notes(self, *, levels: tuple[float, float] | None, background: str) -> list[str]:
+    def notes(
+        self, *, levels: tuple[float, float] | None, background: str, keeps_alpha: bool = False
+    ) -> list[str]:
         """What the user should know, each a sentence or two.
 
         Args:
             levels: value of `data.levels`.
             background: value of `data.background`.
+            keeps_alpha: images are RGBA.
         """
         notes = [
             range_note(kind, *found, levels=levels) for kind, found in sorted(self.ranges.items())
@@ -79,12 +82,14 @@ class Facts:
                 f"{counted(self.profiles, 'image')} with a broken colour profile: pixels are used "
                 "as they are."
             )
-        return notes + self._sameness(background)
+        if keeps_alpha and self.images and not self.transparent:
+            notes.append("no image is transparent anywhere: 3 channels (RGB) hold the same.")
+        return notes + self._sameness(None if keeps_alpha else background)
 
-    def _sameness(self, background: str) -> list[str]:
+    def _sameness(self, background: str | None) -> list[str]:
         share = MOST * self.images
         remedy = ""
-        if self.transparent > self.images / 2:
+        if background is not None and self.transparent > self.images / 2:
             remedy = f" with data.background={background}. data.background=auto may show more"
         if self.images > 1 and self.blank >= share:
             return [f"{self.blank} of {self.images} images are of one colour{remedy}."]

@@ -12,6 +12,7 @@ from gan_cli.data.files.colours import is_colour
 from gan_cli.data.files.decode import USUAL, Reading, Resize, Shape
 from gan_cli.data.images import channels_rule, sides
 from gan_cli.errors import Rule, as_typed, require
+from gan_cli.spec import RGBA
 
 Crop = Literal["center", "random"]
 AUTO = "auto"  # the background that shows most drawings
@@ -66,7 +67,7 @@ class Framing:
     """The keys that all sources of image files have in common.
 
     Attributes:
-        channels: 1 (gray) or 3 (RGB).
+        channels: 1 (gray), 3 (RGB) or 4 (RGBA).
         image_size: N or (height, width) of what networks see, in pixels.
         load_size: N or (height, width) that images are scaled to before the crop; None:
             `image_size`.
@@ -109,6 +110,13 @@ class Framing:
         return (
             channels_rule("channels", self.channels),
             *reading_rules(self.reading),
+            (
+                self.channels != RGBA or self.reading.background != AUTO,
+                "background",
+                AUTO,
+                "with 4 channels, transparent pixels stay transparent. Use white, black or a "
+                "colour, which is hidden in them",
+            ),
             (
                 load_height >= height and load_width >= width,
                 "load_size",

@@ -103,7 +103,7 @@ class Preprocessing:
         """How the training photos of one domain are framed.
 
         Args:
-            channels: 1 (gray) or 3 (RGB).
+            channels: 1 (gray), 3 (RGB) or 4 (RGBA).
             common_size: (height, width) that all its photos have, which `crop` keeps of each.
         """
         resize, crop = METHODS[self.method]
@@ -127,7 +127,7 @@ class Preprocessing:
         """How photos for previews are framed: the same size, and nothing at random.
 
         Args:
-            channels: 1 (gray) or 3 (RGB).
+            channels: 1 (gray), 3 (RGB) or 4 (RGBA).
         """
         stretches = METHODS[self.method][0] == "stretch"
         return Framing(
