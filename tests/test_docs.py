@@ -97,7 +97,7 @@ def shortened(words: list[str]) -> list[str]:
         arguments.append("model.width=4")
     if "-m" in arguments:  # so few steps measure their objective all the same
         arguments = [word for word in arguments if not word.startswith("eval_every=")]
-        arguments.append("eval_every=2")
+        arguments += ["eval_every=2", "eval_samples=500"]
     return arguments
 
 
