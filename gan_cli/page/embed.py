@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from gan_cli.system.plain import open_plain
+
 #: Bytes of all pictures of a page before base64 makes them a third longer.
 BUDGET = 1_200_000
 MOST_FRAMES = 150  # of one slider
@@ -93,9 +95,7 @@ def size_of(path: Path) -> int:
 def read_picture(path: Path, *, as_it_is: bool) -> tuple[bytes, str] | None:
     """A PNG file's bytes, or the same picture as WebP, and its kind; None if it is damaged."""
     try:
-        if not path.is_file():
-            return None
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_plain(path) as file, Image.open(file, formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
             image.load()
@@ -118,7 +118,7 @@ def uri(content: bytes, kind: str) -> str:
 def thumbnail(path: Path, *, side: int, quality: int = QUALITY) -> str | None:
     """A picture made smaller, as an address that holds it; None if it is damaged."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_plain(path) as file, Image.open(file, formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
             image.thumbnail((side, side))

@@ -18,11 +18,11 @@ from gan_cli.errors import DivergedError, GanTrainError
 from gan_cli.evaluation.registry import Evaluation
 from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
-from gan_cli.runs.directory import config_text
 from gan_cli.runs.log import REAL, SAMPLES, THEORY, RunLog
 from gan_cli.runs.previews import REAL_SHOWN, Previews
 from gan_cli.runs.records import without_machine
 from gan_cli.runs.saver import Saver
+from gan_cli.settings.yaml_text import config_text
 from gan_cli.spec import AnySpec
 from gan_cli.system.memory import system_scalars
 from gan_cli.system.stopping import StopRequest, WorkStoppedError, stoppable

@@ -98,7 +98,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed processes left below a folder (see `replacing`)."""
     for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        if path.is_file() or path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 class Appender:
@@ -218,6 +219,8 @@ def locked(path: Path, *, timeout: float = -1) -> Iterator[None]:
     held: filelock.BaseFileLock | None = filelock.FileLock(path)
     assert held is not None
     try:
+        if path.is_symlink():  # older versions of filelock follow it
+            raise OSError(errno.ELOOP, "a link, and no lock", str(path))
         held.acquire(timeout=timeout)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in UNSUPPORTED:
