@@ -122,11 +122,11 @@ def how_it_went(numbers: Mapping[str, float]) -> list[str]:
         real, fake = numbers["score/real"], numbers["score/fake"]
         parts.append(f"D's mean score is {real:.3g} on real data and {fake:.3g} on generated ones")
     for suffix, of_domain in (("", ""), ("_a", " in domain a"), ("_b", " in domain b")):
-        there = numbers.get(f"diversity/real{suffix}", 0.0)
-        if there > 0:
-            share = numbers[f"diversity/fake{suffix}"] / there
+        there, fake = (numbers.get(f"diversity/{kind}{suffix}", 0.0) for kind in ("real", "fake"))
+        if there > 0 and f"diversity/fake{suffix}" in numbers:
+            share = fake / there
             parts.append(f"diversity {share:.2f} of the data's{of_domain}")
-    if "modes/covered" in numbers:
+    if {"modes/covered", "modes/total"} <= numbers.keys():
         parts.append(f"{numbers['modes/covered']:.0f} of {numbers['modes/total']:.0f} modes")
     return [f"{'; '.join(parts)}."] if parts else []
 

@@ -189,7 +189,10 @@ def write_csv(folder: Path, records: Sequence[Record]) -> None:
     rows = rank(folder, records)
     swept = dict.fromkeys(key for record, _ in rows for key in record.swept)
     logged = dict.fromkeys(key for _, numbers in rows for key in numbers)
-    with replacing(folder / CSV) as temporary, temporary.open("w", newline="") as file:
+    with (
+        replacing(folder / CSV) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["job", "state", "exit_code", *swept, *logged, "message"])
         for record, numbers in rows:
