@@ -24,7 +24,7 @@ from gan_cli.page.compare_page import write_comparison
 from gan_cli.page.embed import read_picture, thumbnail
 from gan_cli.page.reading import read_story
 from gan_cli.page.render import json_script
-from gan_cli.page.run_page import write_run_page
+from gan_cli.page.run_page import explorer_of, write_run_page
 from gan_cli.page.settings_of import Estimate, differ
 from gan_cli.page.sweep_page import write_sweep_page
 from gan_cli.page.vega import vega_script
@@ -168,6 +168,20 @@ def test_a_page_does_not_show_what_links_lead_to(tmp_path: Path) -> None:
     story = write_run_page(tmp_path / "run", tmp_path / "x.html")
     assert "config.yaml is a link that leads out of the run, and is not read." in story.damage
     assert "abc123" not in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/step_00000009.pt"])
+def test_a_page_holds_no_generator_from_elsewhere(cli: Cli, tmp_path: Path, name: str) -> None:
+    assert cli(*RUN, *SMALL).code == 0
+    assert explorer_of(read_story(THEIRS)).payload is not None
+    (file,) = checkpoint.list_checkpoints(THEIRS / "checkpoints")
+    (tmp_path / "stranger").mkdir()
+    link = tmp_path / "stranger" / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to((THEIRS / "checkpoints" if name == "checkpoints" else file).resolve())
+    left_out = explorer_of(read_story(tmp_path / "stranger"))
+    assert left_out.payload is None
+    assert "a link that leads out of the run" in str(left_out.reason)
 
 
 TRAPS = {
