@@ -4,8 +4,10 @@ import csv
 import math
 import os
 import signal
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from gan_cli.runs.summary import how_it_went
 from gan_cli.system.archives import archive_comment
 from gan_cli.system.files import locked, remove_leftovers
 from gan_cli.system.plain import open_plain, read_json, read_plain
+from gan_cli.theory.pictures import animate
 from tests.conftest import Cli
 from tests.test_trust import RUN, SMALL, THEIRS
 
@@ -56,6 +59,12 @@ def _in_time() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A part of a PNG."""
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
 
 
 def pipe(path: Path) -> Path:
@@ -259,6 +268,38 @@ def test_half_of_a_pair_of_numbers_says_nothing() -> None:
     assert how_it_went({"diversity/real": 1.0, "modes/covered": 3.0, "prob/real": 0.5}) == []
     (said,) = how_it_went({"diversity/real": 2.0, "diversity/fake": 1.0})
     assert said == "diversity 0.50 of the data's."
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PICTURES = {
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+    "empty": b"",
+    "too large": PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)),
+    "bomb": PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)),
+    "palette": PNG
+    + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 3, 0, 0, 0))
+    + chunk(b"PLTE", b"12")
+    + chunk(b"IDAT", zlib.compress(b"\xff" * 72)),
+    "short header": PNG + chunk(b"IHDR", b"\0"),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_pictures_of_a_stranger_are_pngs_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", fail)
+    for step in (1, 2):
+        (tmp_path / f"step_{step:08d}.png").write_bytes(PICTURES[kind])
+    file = tmp_path / "step_00000001.png"
+    with pytest.raises((OSError, ValueError)):
+        animate(tmp_path)
+    if kind != "palette":  # which Pillow mends, if it is not made smaller
+        assert read_picture(file, as_it_is=True) is None
+        assert thumbnail(file, side=9) is None
 
 
 def record(**values: Any) -> jobs.Record:
