@@ -35,7 +35,7 @@ from gan_cli.runs.directory import read_config, require_inside
 from gan_cli.runs.events import trim_events
 from gan_cli.runs.summary import how_it_went
 from gan_cli.system.archives import archive_comment
-from gan_cli.system.files import locked, remove_leftovers
+from gan_cli.system.files import Appender, locked, remove_leftovers
 from gan_cli.system.plain import open_plain, read_json, read_plain
 from gan_cli.theory.pictures import animate
 from tests.conftest import Cli
@@ -359,6 +359,17 @@ def test_leftovers_are_files(tmp_path: Path) -> None:
     pipe(tmp_path / ".d.tmp")
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".a.tmp", ".d.tmp"]
+
+
+def test_a_file_with_another_name_is_not_appended_to(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine\n")
+    (tmp_path / "train.log").hardlink_to(tmp_path / "mine")
+    for text in ("a\n", "b\n"):
+        appender = Appender(tmp_path / "train.log")
+        appender.write(text)
+        appender.close()
+    assert (tmp_path / "mine").read_text() == "mine\n"
+    assert (tmp_path / "train.log").read_text() == "mine\na\nb\n"
 
 
 def test_a_lock_is_no_link(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def unshare(path: Path) -> None:
+    """Give a file that has other names too (hard links) content of its own; the others keep theirs.
+
+    Raises:
+        OSError: it could not be copied.
+    """
+    if path.is_file() and path.stat().st_nlink > 1:
+        with replacing(path) as temporary:
+            shutil.copy(path, temporary)
+
+
 class Appender:
     """Appends whole texts to a file; what a full disk does not take is kept and tried again.
 
@@ -116,6 +127,7 @@ class Appender:
             path: of the file.
             every_seconds: texts that come faster are written together, so often.
         """
+        unshare(path)
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._pending = b""
         self._every_seconds, self._written = every_seconds, 0.0
