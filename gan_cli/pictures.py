@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -267,12 +268,14 @@ def opened_png(path: Path) -> Iterator[Image]:
     from PIL import Image
 
     damage = (SyntaxError, LookupError, EOFError, ArithmeticError, struct.error, zlib.error,
-              Image.DecompressionBombError)  # fmt: skip
+              Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
     try:
-        with open_plain(path) as file, Image.open(file, formats=["PNG"]) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"{image.width}x{image.height} pixels are too many")
-            yield image
+        with open_plain(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=["PNG"]) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ValueError(f"{image.width}x{image.height} pixels are too many")
+                yield image
     except damage as error:
         raise ValueError(str(error)) from error
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from gan_cli import evaluate, translate
 from gan_cli.cli import commands
@@ -268,6 +269,33 @@ def test_half_of_a_pair_of_numbers_says_nothing() -> None:
     assert how_it_went({"diversity/real": 1.0, "modes/covered": 3.0, "prob/real": 0.5}) == []
     (said,) = how_it_went({"diversity/real": 2.0, "diversity/fake": 1.0})
     assert said == "diversity 0.50 of the data's."
+
+
+def test_names_forge_no_lines(cli: Cli, tmp_path: Path) -> None:
+    forged = "a\ndone: 9 of 9 steps"
+    for name in ("cats", forged):
+        (tmp_path / "pics" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "pics" / name / "1.png")
+        (tmp_path / "pics" / name / f"{forged}.png").write_text("no image")
+    (tmp_path / "pics" / f"{forged} too").mkdir()
+    (tmp_path / "pics" / f"{forged} too" / "1.png").write_text("no image")
+    data = ["data=image_folder", "data.root=pics", "data.image_size=8", "data.batch_size=2"]
+    result = cli(*RUN, *SMALL, *data)
+    assert result.code == 0
+    assert "\ndone: 9" not in result.out
+    assert "a\\x0adone: 9 of 9 steps" in result.out
+    assert read_story(THEIRS).ended.startswith("done: 2 of 2 steps")
+    result = cli(*RUN, *SMALL, *data[:1], "data.root=pics/nothing")
+    assert result.code == 2
+    assert "\ndone: 9" not in result.err
+
+
+def test_a_table_that_cannot_be_written_costs_a_note(cli: Cli) -> None:
+    (SWEPT / "sweep.csv").mkdir(parents=True)
+    result = cli(*SWEEP)
+    assert result.code == 0
+    assert f"note: {SWEPT}/sweep.csv cannot be written (Is a directory)" in result.out
+    assert "best: loss/d" in result.out
 
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, Dataset, ShardDataset
+from gan_cli.errors import printable
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start
 from gan_cli.settings.defaults import changed, changed_options
@@ -64,7 +65,8 @@ def class_counts(dataset: AnyDataset) -> list[str]:
     """A line with the classes and how many data each has; nothing without labels."""
     if not isinstance(dataset, Dataset) or (counts := dataset.class_counts()) is None:
         return []
-    names = [dataset.spec.name_of(label) for label in range(dataset.spec.classes)]
+    labels = range(dataset.spec.classes)
+    names = [printable(dataset.spec.name_of(label), keep="") for label in labels]
     shown = [f"{name} {n:,}" for name, n in zip(names, counts, strict=True)][:MOST_CLASSES]
     more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
     return [f"classes: {', '.join(shown)}{more}"]

@@ -223,8 +223,11 @@ def finish(plan: Plan) -> list[Record]:
         replace(record, objective=newest.objective, direction=newest.direction)
         for record in records
     ]
-    write_csv(plan.folder, records)
     terminal = Terminal()
+    try:
+        write_csv(plan.folder, records)
+    except OSError as error:
+        terminal.say(f"note: {plan.folder / CSV} cannot be written ({error.strerror or error})")
     terminal.print(make_table(plan.folder, records, width=terminal.width))
     say_best(plan.folder, records, terminal)
     if (value_in(plan.arguments, "report") or "true").lower() != "false":
