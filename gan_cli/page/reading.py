@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
-
-import filelock
 
 from gan_cli.errors import UserError
 from gan_cli.page.story import Event, Series, Story
 from gan_cli.runs import checkpoint
-from gan_cli.runs.directory import CONFIG, LOCK, read_config
+from gan_cli.runs.directory import CONFIG, is_locked, read_config
 from gan_cli.runs.log import LOG
 from gan_cli.runs.records import METRICS, is_number, scan
-from gan_cli.system.files import leads_out, locked
+from gan_cli.system.files import leads_out
+from gan_cli.system.plain import open_plain, read_json
 
 EVALUATION = "evaluation.json"
 LARGEST_EVALUATION, LONGEST_LOG_LINE = 2**20, 2**14  # bytes
@@ -36,10 +33,7 @@ def read_story(directory: Path, *, running: bool | None = None) -> Story:
         running: whether a process trains in it; None: find out.
     """
     story = Story(directory)
-    try:
-        story.config = read_config(directory)
-    except UserError as error:
-        story.damage.append(str(error))
+    read_settings(story)
     read_metrics(story)
     read_log(story)
     find_pictures(story)
@@ -49,6 +43,16 @@ def read_story(directory: Path, *, running: bool | None = None) -> Story:
     story.last_step = max([*saved, *logged], default=0)
     story.running = is_locked(directory) if running is None else running
     return story
+
+
+def read_settings(story: Story) -> None:
+    """Take config.yaml into `story`."""
+    if is_foreign(story.directory / CONFIG, story):
+        return
+    try:
+        story.config = read_config(story.directory)
+    except UserError as error:
+        story.damage.append(str(error))
 
 
 def read_metrics(story: Story) -> None:
@@ -123,7 +127,7 @@ def take_text(story: Story, text: str) -> None:
 def log_texts(file: Path) -> Iterator[str]:
     """The lines of a log without their times; bytes that are no UTF-8 are replaced."""
     try:
-        with file.open("rb") as lines:
+        with open_plain(file) as lines:
             while raw := lines.readline(LONGEST_LOG_LINE):
                 if match := _LOG_LINE.fullmatch(raw.decode(errors="replace").rstrip("\n")):
                     yield match[1]
@@ -156,10 +160,8 @@ def read_evaluation(story: Story) -> None:
     if not file.exists() or is_foreign(file, story):
         return
     try:
-        with file.open("rb") as stored:
-            content = stored.read(LARGEST_EVALUATION)
-        record = json.loads(content)
-    except (OSError, ValueError, RecursionError) as error:
+        record = read_json(file, most=LARGEST_EVALUATION)
+    except (OSError, ValueError) as error:
         story.damage.append(f"{EVALUATION}: cannot be read ({error}).")
         return
     if not isinstance(record, Mapping):
@@ -192,21 +194,6 @@ def is_foreign(path: Path, story: Story) -> bool:
     if path.is_symlink() and leads_out(path, story.directory):
         story.damage.append(f"{path.name} is a link that leads out of the run, and is not read.")
         return True
-    return False
-
-
-def is_locked(directory: Path) -> bool:
-    """Whether a process trains in a run now."""
-    lock = directory / LOCK
-    if not lock.is_file() or lock.is_symlink():
-        return False
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(lock, timeout=0))
-        except filelock.Timeout:
-            return True
-        except OSError:
-            return False
     return False
 
 

@@ -14,6 +14,7 @@ from gan_cli.system.files import replacing
 #: A record's length, and the checksum of that.
 HEADER = struct.Struct("<QI")
 CHECKSUM_BYTES = 4
+LARGEST_EVENT = 2**28  # bytes; a larger one is none of ours
 #: What comes before each / in the keys that a person looks at first.
 FIRST_GROUPS = ("loss", "prob", "score")
 
@@ -110,6 +111,6 @@ def records(file: Path) -> Iterator[bytes]:
         while len(header := stored.read(HEADER.size)) == HEADER.size:
             length, checksum = HEADER.unpack(header)
             left -= HEADER.size + length + CHECKSUM_BYTES
-            if left < 0 or masked_crc32c(header[:8]) != checksum:
+            if left < 0 or length > LARGEST_EVENT or masked_crc32c(header[:8]) != checksum:
                 return
             yield header + stored.read(length + CHECKSUM_BYTES)
