@@ -147,7 +147,7 @@ def test_a_log_that_does_nothing_writes_nothing(
     arguments: dict[str, tuple[Any, ...]] = {
         "say": ("text",), "note": ("text",), "advance": (1,), "finding": (1, "text"),
         "scalars": (1, {"time": 1.0, "loss/d": 1.0}), "picture": (1, picture),
-        "final_picture": (picture,), "settings": ("k: 1", {"k": 1}, ["loss/d"]),
+        "final_picture": (picture,), "real_picture": (picture,), "settings": ("k: 1", {"k": 1}, ["loss/d"]),
         "flush": (), "sync": (), "table": (), "close": (),
     }  # fmt: skip
     public = {name for name in vars(RunLog) if not name.startswith("_")}
@@ -195,4 +195,4 @@ def test_the_verdict_stands_below_the_first_line_of_the_end(cli: Cli) -> None:
     assert lines[0].startswith("D(x) 0.")
     assert "of the data's" in lines[0]
     names = [line.split()[0] for line in lines[1:]]
-    assert names == ["pictures", "curves", "measure", "go", "sample"]
+    assert names == ["pictures", "report", "curves", "measure", "go", "sample"]
