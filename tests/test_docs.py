@@ -26,6 +26,7 @@ APPS = {
         commands.TRANSLATE,
         commands.EVALUATE,
         commands.REPORT,
+        commands.CLAIMS,
     )
 }
 PAGES = [
@@ -45,6 +46,7 @@ NEEDED: dict[str, list[list[str]]] = {
 }
 COMMANDS = {
     "README.md": 12,
+    "docs/claims.md": 3,
     "docs/data.md": 9,
     "docs/evaluate.md": 3,
     "docs/extending.md": 7,
@@ -86,6 +88,8 @@ def shortened(words: list[str]) -> list[str]:
     name, *arguments = words
     if name == "gan-evaluate":
         return [word for word in arguments if not word.startswith("n=")] + ["n=300"]
+    if name == "gan-claims":
+        return [word for word in arguments if not word.startswith("jobs=")] + ["fast=true"]
     if name != "gan-train":
         return arguments
     arguments = [word for word in arguments if not word.startswith("steps=")]

@@ -147,7 +147,8 @@ def test_a_log_that_does_nothing_writes_nothing(
     arguments: dict[str, tuple[Any, ...]] = {
         "say": ("text",), "note": ("text",), "advance": (1,), "finding": (1, "text"),
         "scalars": (1, {"time": 1.0, "loss/d": 1.0}), "picture": (1, picture),
-        "final_picture": (picture,), "real_picture": (picture,), "settings": ("k: 1", {"k": 1}, ["loss/d"]),
+        "final_picture": (picture,), "real_picture": (picture,),
+        "settings": ("k: 1", {"k": 1}, ["loss/d"]),
         "flush": (), "sync": (), "table": (), "close": (),
     }  # fmt: skip
     public = {name for name in vars(RunLog) if not name.startswith("_")}
