@@ -89,7 +89,8 @@ def shortened(words: list[str]) -> list[str]:
     if name == "gan-evaluate":
         return [word for word in arguments if not word.startswith("n=")] + ["n=300"]
     if name == "gan-claims":
-        return [word for word in arguments if not word.startswith("jobs=")] + ["fast=true"]
+        some = [] if any(word.startswith("claims=") for word in arguments) else ["claims=[1,4]"]
+        return [*arguments, *some, "fast=true"]
     if name != "gan-train":
         return arguments
     arguments = [word for word in arguments if not word.startswith("steps=")]
