@@ -3,8 +3,10 @@
 import csv
 import math
 import os
+import shutil
 import signal
 import struct
+import threading
 import time
 import zipfile
 import zlib
@@ -33,7 +35,8 @@ from gan_cli.page.sweep_page import write_sweep_page
 from gan_cli.page.vega import vega_script
 from gan_cli.runs import checkpoint, index, jobs, records
 from gan_cli.runs.directory import read_config, require_inside
-from gan_cli.runs.events import trim_events
+from gan_cli.runs.events import silence_threads, trim_events
+from gan_cli.runs.log import RunLog
 from gan_cli.runs.summary import how_it_went
 from gan_cli.system.archives import archive_comment
 from gan_cli.system.files import Appender, locked, remove_leftovers
@@ -207,7 +210,6 @@ TRAPS = {
     "1: 2": "a key that is no text",
     "a: {b: {null: 3}}": "a.b holds a key that is no text",
     "a: [" + "[]," * 300_000 + "]": "more than 100,000 values",
-    "[a]": "not a config",
 }
 
 
@@ -220,6 +222,13 @@ def test_values_that_no_config_holds_are_one_message(tmp_path: Path, text: str) 
     assert TRAPS[text] in str(error.value)
     assert len(str(error.value)) < 500
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("text", ["[a]", "a", "", "12", "null"])
+def test_a_config_is_a_node(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml: not a config of gan-train"):
+        read_config(tmp_path)
 
 
 @pytest.mark.parametrize("step", ["-1", "1" + "0" * 19, "9" * 4000, "1.5", "Infinity", "true"])
@@ -269,6 +278,38 @@ def test_half_of_a_pair_of_numbers_says_nothing() -> None:
     assert how_it_went({"diversity/real": 1.0, "modes/covered": 3.0, "prob/real": 0.5}) == []
     (said,) = how_it_went({"diversity/real": 2.0, "diversity/fake": 1.0})
     assert said == "diversity 0.50 of the data's."
+
+
+def test_a_run_that_is_removed_while_it_trains_shows_no_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    log = RunLog(tmp_path / "run", step=0, steps=9)
+    shutil.rmtree(tmp_path / "run")
+    for step in range(1, 4):
+        log.scalars(step, {"loss/d": 1.0, "time": 1.0})
+        log.flush()
+        time.sleep(0.1)
+    log.close()
+    shown = capfd.readouterr()
+    assert "Traceback" not in shown.err
+    assert shown.err.count("warning: TensorBoard cannot be written") == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_other_threads_show_their_tracebacks(capsys: pytest.CaptureFixture[str]) -> None:
+    before = threading.excepthook
+    threading.excepthook = threading.__excepthook__
+    silence_threads.cache_clear()
+    try:
+        silence_threads()
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+    finally:
+        threading.excepthook = before
+        silence_threads.cache_clear()
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_names_forge_no_lines(cli: Cli, tmp_path: Path) -> None:

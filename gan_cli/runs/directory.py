@@ -13,7 +13,7 @@ import filelock
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.settings.yaml_text import UNREADABLE, config_text, parse_config
+from gan_cli.settings.yaml_text import UNREADABLE, config_text, parse_yaml
 from gan_cli.system.files import leads_out, locked, replacing, strange_entries
 from gan_cli.system.plain import read_plain
 from gan_cli.system.shell import arguments, command
@@ -192,10 +192,12 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     file = directory / CONFIG
     try:
-        config = parse_config(read_plain(file, most=LARGEST_CONFIG).decode())
+        config = parse_yaml(read_plain(file, most=LARGEST_CONFIG).decode())
     except (OSError, *UNREADABLE) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:300]
         raise UserError(f"{file}: cannot be read ({reason}).") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: not a config of gan-train.")
     return config
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import struct
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
@@ -35,7 +37,20 @@ def open_events(run: Path, *, first_step: int) -> Any:
             trim_events(file, first_step)
         else:
             file.replace(file.with_name(file.name.replace("tfevents", "before_restart")))
+    silence_threads()
     return SummaryWriter(str(run), max_queue=1000, flush_secs=10)
+
+
+@functools.cache
+def silence_threads() -> None:
+    """Keep the tracebacks of TensorBoard's threads to itself: the next write raises their error."""
+    before = threading.excepthook
+
+    def report(failure: threading.ExceptHookArgs) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard"):
+            before(failure)
+
+    threading.excepthook = report
 
 
 def write_events(

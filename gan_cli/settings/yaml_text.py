@@ -39,18 +39,16 @@ class PlainDumper(yaml.SafeDumper):
         return True
 
 
-def parse_config(text: str) -> dict[str, Any]:
-    """A config from YAML: text keys, and values such as a config can hold.
+def parse_yaml(text: str) -> Any:
+    """What a YAML text holds: nodes with text keys, lists, and values such as a config can hold.
 
     Raises:
         Exception: one of UNREADABLE.
     """
     require_plain(text)
-    config = yaml.load(text, Loader=LOADER)  # noqa: S506  (a safe one)
-    if not isinstance(config, dict):
-        raise ValueError("not a config of gan-train")
-    require_values(config)
-    return config
+    content = yaml.load(text, Loader=LOADER)  # noqa: S506  (a safe one)
+    require_values(content)
+    return content
 
 
 def require_plain(text: str) -> None:
