@@ -146,16 +146,25 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 
 
-@pytest.mark.parametrize("odd", [pipe, endless, huge, folder])
-@pytest.mark.parametrize("reader", READERS)
+#: A long record is a record, and a checkpoint's name says its step.
+ANY_LENGTH = ("metrics", "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("reader", "odd"),
+    [
+        (reader, odd)
+        for reader in READERS
+        for odd in (pipe, endless, huge, folder)
+        if not (odd is huge and reader in ANY_LENGTH)
+    ],
+)
 def test_readers_pass_over_what_is_no_record(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     odd: Callable[[Path], Path],
     reader: str,
 ) -> None:
-    if (reader, odd) in {("metrics", huge), ("checkpoint", huge)}:
-        pytest.skip("a long record is a record, and its name says its step")
     monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path))
     place, passes_over = READERS[reader]
     odd(tmp_path / place)
