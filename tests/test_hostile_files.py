@@ -268,6 +268,14 @@ def test_pages_of_numbers_that_json_does_not_know(tmp_path: Path, line: str) -> 
     write_comparison([tmp_path / "a", tmp_path / "b"], tmp_path / "y.html")
 
 
+def test_a_page_of_too_many_keys_leaves_some_out(tmp_path: Path) -> None:
+    values = ", ".join(f'"k{number}": 1' for number in range(3000))
+    (tmp_path / records.METRICS).write_text(f'{{"step": 1, {values}}}\n{{"step": 2, {values}}}\n')
+    story = read_story(tmp_path)
+    assert list(story.series) == [f"k{number}" for number in range(1000)]
+    assert "metrics.jsonl: 2000 keys beyond 1000 are left out." in story.damage
+
+
 def test_json_of_a_page_has_null_for_what_it_does_not_know() -> None:
     data = {"a": [1.5, math.nan], "b": ({"c": math.inf}, -math.inf), "d": "x"}
     assert '{"a":[1.5,null],"b":[{"c":null},null],"d":"x"}' in json_script("i", data)

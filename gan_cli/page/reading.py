@@ -11,13 +11,13 @@ from gan_cli.page.story import Event, Series, Story
 from gan_cli.runs import checkpoint
 from gan_cli.runs.directory import CONFIG, is_locked, read_config
 from gan_cli.runs.log import LOG
-from gan_cli.runs.records import METRICS, is_number, scan
+from gan_cli.runs.records import METRICS, is_number, numbers_in, scan
 from gan_cli.system.files import leads_out
 from gan_cli.system.plain import open_plain, read_json
 
 EVALUATION = "evaluation.json"
 LARGEST_EVALUATION, LONGEST_LOG_LINE = 2**20, 2**14  # bytes
-MOST_EVENTS = 500
+MOST_EVENTS, MOST_KEYS = 500, 1000
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (.*)")
 _INTRODUCTION = re.compile(r".+ on .+, m=\d+, k=\d+, ")
 _FINDING = re.compile(r"health at step (\d+): (.*)")
@@ -63,21 +63,37 @@ def read_metrics(story: Story) -> None:
     if not file.is_file():
         story.damage.append(f"{METRICS} is missing.")
         return
-    unreadable = 0
+    unreadable, left_out = 0, set[str]()
     for line in scan(file):
         if line.step is None or line.values is None:
             unreadable += 1
             continue
         story.lines += 1
-        for key, value in line.values.items():
-            if key == "step" or not is_number(value):
-                continue
-            series = story.series.setdefault(key, Series())
-            if not series.steps or line.step > series.steps[-1]:
-                series.steps.append(line.step)
-                series.values.append(float(value))
+        left_out |= take_line(story, line.step, numbers_in(line.values))
+    if left_out:
+        story.damage.append(f"{METRICS}: {len(left_out)} keys beyond {MOST_KEYS} are left out.")
     if unreadable:
         story.damage.append(f"{METRICS}: {unreadable} lines cannot be read, and are left out.")
+
+
+def take_line(story: Story, step: int, numbers: Mapping[str, float]) -> set[str]:
+    """Take a line of numbers into `story`.
+
+    Returns:
+        The keys for which there is no room.
+    """
+    left_out = set()
+    for key, value in numbers.items():
+        if key == "step":
+            continue
+        if key not in story.series and len(story.series) >= MOST_KEYS:
+            left_out.add(key)
+            continue
+        series = story.series.setdefault(key, Series())
+        if not series.steps or step > series.steps[-1]:
+            series.steps.append(step)
+            series.values.append(float(value))
+    return left_out
 
 
 def read_log(story: Story) -> None:
