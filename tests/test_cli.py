@@ -240,6 +240,7 @@ def test_a_run_leaves_what_the_contract_says(cli: Cli) -> None:
         "samples/step_00000002.png",
         "samples/step_00000004.png",
         "samples/final.png",
+        "samples/real.png",
         "samples/training.gif",
         "filters/step_00000000.png",
         "filters/step_00000002.png",
