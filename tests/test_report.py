@@ -22,8 +22,9 @@ from PIL import Image
 
 from gan_cli.cli import commands
 from gan_cli.page import vega
+from gan_cli.page.charts import charts_of
 from gan_cli.page.compare_page import comparison_page
-from gan_cli.page.curves import MOST_POINTS, Curves, charts_of, thin
+from gan_cli.page.curves import MOST_POINTS, Curves, thin
 from gan_cli.page.embed import embed
 from gan_cli.page.reading import read_story
 from gan_cli.page.run_page import run_page, write_run_page

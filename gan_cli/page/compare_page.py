@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, domains
+from gan_cli.page.charts import Chart, charts_of, domains
+from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, embed
 from gan_cli.page.reading import read_story
 from gan_cli.page.render import render, write_page

@@ -61,16 +61,19 @@ def read_metrics(story: Story) -> None:
         return
     unreadable = 0
     for line in scan(file):
-        if line.step is None or line.values is None:
+        step = line.step
+        if step is None or line.values is None:
             unreadable += 1
             continue
         story.lines += 1
         for key, value in line.values.items():
-            if key == "step" or not is_number(value):
+            if type(value) is not float and (key == "step" or not is_number(value)):
                 continue
-            series = story.series.setdefault(key, Series())
-            if not series.steps or line.step > series.steps[-1]:
-                series.steps.append(line.step)
+            series = story.series.get(key)
+            if series is None:
+                series = story.series[key] = Series()
+            if not series.steps or step > series.steps[-1]:
+                series.steps.append(step)
                 series.values.append(float(value))
     if unreadable:
         story.damage.append(f"{METRICS}: {unreadable} lines cannot be read, and are left out.")

@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
+from gan_cli.page.charts import Chart, charts_of, real_of
 from gan_cli.page.commands import commands_of
-from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, real_of
+from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, Strip, embed
 from gan_cli.page.explore import SCRIPTS as EXPLORER_SCRIPTS
 from gan_cli.page.explore import explorer

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gan_cli.page.curves import Chart, Curves, chart_json
+from gan_cli.page.charts import Chart
+from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, thumbnail
 from gan_cli.page.reading import read_metrics
 from gan_cli.page.render import render, write_page
