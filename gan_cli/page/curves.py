@@ -89,14 +89,14 @@ def thin(
         steps = [step for step, _ in points]
         values = [value for _, value in points]
         return steps, values, values, values
-    values = np.array([value for _, value in points])
+    numbers = np.array([value for _, value in points])
     edges = np.linspace(0, len(points), most + 1).astype(int)
     starts, ends = edges[:-1], edges[1:]
     return (
         [points[end - 1][0] for end in ends],
-        (np.add.reduceat(values, starts) / (ends - starts)).tolist(),
-        np.minimum.reduceat(values, starts).tolist(),
-        np.maximum.reduceat(values, starts).tolist(),
+        (np.add.reduceat(numbers, starts) / (ends - starts)).tolist(),
+        np.minimum.reduceat(numbers, starts).tolist(),
+        np.maximum.reduceat(numbers, starts).tolist(),
     )
 
 

@@ -44,9 +44,9 @@ def read_story(directory: Path, *, running: bool | None = None) -> Story:
     read_log(story)
     find_pictures(story)
     read_evaluation(story)
-    saved = saved_steps(story)
+    story.saved = saved_steps(story)
     logged = [series.steps[-1] for series in story.series.values()]
-    story.last_step = max([*saved, *logged], default=0)
+    story.last_step = max([*story.saved, *logged], default=0)
     story.running = is_locked(directory) if running is None else running
     return story
 
