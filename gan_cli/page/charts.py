@@ -130,6 +130,7 @@ GAME = (
     RATES,
 )
 MACHINE = (SPEED, WAIT, MEMORY)
+SHARES = ("probability", "share")  # units of values from 0 to 1
 #: G's loss where D = 1/2 (Goodfellow et al. 2014, section 4).
 BALANCE_OF_G = {
     "gan_cli.losses.NonSaturating": (LOG_2, "log 2: G, D at 1/2"),

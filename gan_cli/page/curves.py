@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gan_cli.page.charts import NO_CURVE, Chart
+from gan_cli.page.charts import NO_CURVE, SHARES, Chart
 from gan_cli.page.story import Series
+from gan_cli.runs.meaning import meaning_of
 
 MOST_POINTS = 600  # of a curve; more lines are joined to their mean and range
 
@@ -119,5 +120,14 @@ def chart_json(chart: Chart, names: Sequence[tuple[str, str]], identity: str) ->
         "unit": chart.unit,
         "rules": [{"y": value, "label": label} for value, label in chart.rules],
         "log": chart.log,
+        "limits": [0, 1] if is_share(chart) else None,
         "series": [{"curve": curve, "label": label} for curve, label in names],
     }
+
+
+def is_share(chart: Chart) -> bool:
+    """Whether all that a chart draws lies between 0 and 1."""
+    known = [meaning_of(key) for key in chart.keys]
+    return chart.unit in SHARES or (
+        bool(known) and all(entry is not None and entry.perfect == 1 for entry in known)
+    )

@@ -33,6 +33,7 @@ FOLDERS = {
     "filters": "First filters of D",
     "nearest": "Samples and their nearest training data",
 }
+DOMAINS = ("_a", "_b")  # endings of keys
 SAMPLES_SHARE = 0.6  # of the bytes for pictures
 
 
@@ -145,8 +146,14 @@ def pictures_json(strips: Mapping[str, Strip], real: str | None) -> dict[str, An
 
 def chart_of(chart: Chart, index: int, curves: Curves) -> dict[str, Any]:
     """A chart with those of its curves that the run has."""
-    names = [(key, key) for key in chart.keys if key in curves.curves]
-    return chart_json(chart, names, f"chart-{index}")
+    keys = [key for key in chart.keys if key in curves.curves]
+    drawn = chart_json(chart, [(key, key) for key in keys], f"chart-{index}")
+    if any(key.endswith(DOMAINS) for key in keys):  # a colour for each domain, dashes for real data
+        for key, entry in zip(keys, drawn["series"], strict=True):
+            domain = [key.endswith(ending) for ending in DOMAINS]
+            entry |= {"color": domain.index(True) if any(domain) else len(DOMAINS)}
+            entry |= {"dash": "/real" in key}
+    return drawn
 
 
 def events_json(story: Story, findings: list[Finding]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def sweep_page(folder: Path, jobs: Sequence[Job], *, beside: Path) -> str:
         sentences=sentences(ranked, settings, objective),
         settings=setting_rows(settings),
         folder=str(folder),
-        commands=best_commands(ranked),
+        commands=best_commands(settings[0].jobs if settings else ranked),
         objective=objective,
         direction=jobs[-1].record.direction if jobs else "",
         swept=swept,
@@ -220,7 +220,8 @@ def objective_over_steps(
     if not names:
         return None
     direction = better(objective)
-    title = f"{objective} over steps" + (f" ({direction} is better)" if direction else "")
+    best = f", the {len(names)} best" if len(jobs) > MOST_CURVES else ""
+    title = f"{objective} over steps{best}" + (f" ({direction} is better)" if direction else "")
     return chart_json(Chart(title, objective, ()), names, "chart-objective")
 
 
