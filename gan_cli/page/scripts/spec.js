@@ -137,7 +137,7 @@ function specOf(chart) {
   for (const rule of rulesOf(chart, rows)) {
     layers.push({ data: { values: [{ y: rule.y, label: rule.label }] }, layer: [
       { mark: { type: "rule", strokeDash: [5, 4], color: "#8a8f98" }, encoding: { y: { ...y, field: "y" } } },
-      { mark: { type: "text", align: rule.side, dx: rule.side === "left" ? 4 : -4, dy: -6, fontSize: 10.5 },
+      { mark: { type: "text", align: rule.side, dx: rule.side === "left" ? 4 : -4, dy: -8, fontSize: 10.5 },
         encoding: { x: { value: rule.side === "left" ? 0 : "width" }, y: { ...y, field: "y" }, text: { field: "label" } } },
     ] });
   }
