@@ -17,7 +17,7 @@ from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import titled, write_png
-from gan_cli.runs.directory import is_run, lock, require_contained
+from gan_cli.runs.directory import is_run, lock, require_contained, require_inside
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
 from gan_cli.runs.places import find_data
@@ -32,6 +32,7 @@ from gan_cli.settings.trust import (
 from gan_cli.settings.values import metrics_problems
 from gan_cli.system.device import device_problems, resolve_device
 from gan_cli.system.files import replacing
+from gan_cli.system.plain import read_json
 from gan_cli.system.progress import LoadingBar
 from gan_cli.system.terminal import Terminal
 
@@ -59,6 +60,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     if not config["out"] and is_run(folder):
         require_contained(folder)
     file = place_for(config["out"], folder)
+    require_inside(beside(file) / "x", file.parent, key="out" if config["out"] else "run")
     reference = reference_of(config, model, terminal)
     subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
     names = choose(config["metrics"], subject, key="metrics", training=False)
@@ -260,8 +262,8 @@ def set_aside(file: Path, *, step: object) -> Path:
 def read(file: Path) -> dict[str, Any]:
     """An earlier evaluation; empty if there is none."""
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        stored = read_json(file)
+    except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}
 

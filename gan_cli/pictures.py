@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +17,16 @@ from torch import Tensor
 
 from gan_cli.spec import RGBA, DataSpec
 from gan_cli.system.files import replacing
+from gan_cli.system.plain import open_plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 Picture = np.ndarray  # uint8, (height, width, 3)
 
+MOST_PIXELS = 25_000_000  # of a picture of a run
 LONGEST_SIDE = 512  # ... but not beyond this
 SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
 CAPTION_HEIGHT = 13  # of a line of text
@@ -248,6 +255,29 @@ def _limits(real: Tensor) -> tuple[float, float]:
     low, high = float(real[:, :2].min()), float(real[:, :2].max())
     margin = 0.25 * max(high - low, 1e-6)
     return low - margin, high + margin
+
+
+@contextmanager
+def opened_png(path: Path) -> Iterator[Image]:
+    """A picture of a run that somebody else may have made: no other format is opened.
+
+    Raises:
+        OSError: it is no file, or no PNG.
+        ValueError: it is damaged or too large, which also its reading inside the block may show.
+    """
+    from PIL import Image
+
+    damage = (SyntaxError, LookupError, EOFError, ArithmeticError, struct.error, zlib.error,
+              Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
+    try:
+        with open_plain(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=["PNG"]) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ValueError(f"{image.width}x{image.height} pixels are too many")
+                yield image
+    except damage as error:
+        raise ValueError(str(error)) from error
 
 
 def write_png(path: Path, picture: Picture) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.page.compare_page import write_comparison
-from gan_cli.page.reading import is_locked, is_readable_run
+from gan_cli.page.reading import is_readable_run
 from gan_cli.page.run_page import write_run_page
 from gan_cli.page.story import REPORT
 from gan_cli.page.sweep_page import write_sweep_page
-from gan_cli.runs.directory import require_contained
+from gan_cli.runs.directory import is_locked, require_contained
 from gan_cli.runs.jobs import FOLDER as JOBS
 from gan_cli.system.shell import arguments
 from gan_cli.system.terminal import Terminal

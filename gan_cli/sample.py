@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_cli.errors import Problem, SettingsError, UserError, choice_problems
 from gan_cli.loading import open_run
 from gan_cli.pictures import titled, to_bytes, write_png
-from gan_cli.runs.directory import is_run, require_contained
+from gan_cli.runs.directory import is_run, require_contained, require_inside
 from gan_cli.sampling import ARITHMETIC, INTERPOLATIONS, MODES, Request
 from gan_cli.settings.values import seed_problems
 from gan_cli.system.device import device_problems
@@ -48,8 +48,10 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     seeds = "-".join(map(str, request.seeds))
     default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{seeds}"
     out = Path(config["out"]) if config["out"] else default
-    if not config["out"] and is_run(model.directory):
-        require_contained(model.directory)
+    if not config["out"]:
+        if is_run(model.directory):
+            require_contained(model.directory)
+        require_inside(default, model.directory, key="run")
     make = MODES[mode]
     try:
         if make is None:
@@ -151,6 +153,8 @@ def write_images(request: Request, out: Path) -> Path:
     if others:
         advice = f"holds other files ({others[0]}, ...). Give an empty folder."
         raise UserError(Problem("out", out, advice))
+    for name in images:
+        require_inside(out / name, out, key="out")
     for name, image in images.items():
         gray = spec.shape[0] == 1
         (out / name).parent.mkdir(exist_ok=True)

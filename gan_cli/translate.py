@@ -18,6 +18,7 @@ from gan_cli.errors import Problem, UserError, choice_problems, is_out_of_memory
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.loading import TrainedModel, open_run
 from gan_cli.pictures import to_bytes
+from gan_cli.runs.directory import require_inside
 from gan_cli.spec import RGBA, DataSpec
 from gan_cli.system.device import device_problems
 from gan_cli.system.files import find_files, replacing
@@ -249,6 +250,8 @@ def place(
         file: output / target_name(file.relative_to(root), transparent=transparent)
         for file in files
     }
+    for target in targets.values():
+        require_inside(target, output, key="output")
     sources = {file.resolve() for file in files}
     taken: dict[Path, Path] = {}
     for file, target in targets.items():

@@ -26,6 +26,7 @@ APPS = {
         commands.TRANSLATE,
         commands.EVALUATE,
         commands.REPORT,
+        commands.CLAIMS,
     )
 }
 PAGES = [
@@ -34,6 +35,7 @@ PAGES = [
 ]
 #: Runs that a page takes to be there, and how many commands it holds.
 NEEDED: dict[str, list[list[str]]] = {
+    "docs/claims.md": [[]],
     "docs/evaluate.md": [[]],
     "docs/report.md": [[], ["-m", "name=first", "noise.dim=8,64", "seed=1,2"]],
     "docs/resume.md": [[]],
@@ -45,6 +47,7 @@ NEEDED: dict[str, list[list[str]]] = {
 }
 COMMANDS = {
     "README.md": 12,
+    "docs/claims.md": 3,
     "docs/data.md": 9,
     "docs/evaluate.md": 3,
     "docs/extending.md": 7,
@@ -86,6 +89,9 @@ def shortened(words: list[str]) -> list[str]:
     name, *arguments = words
     if name == "gan-evaluate":
         return [word for word in arguments if not word.startswith("n=")] + ["n=300"]
+    if name == "gan-claims":
+        some = [] if any(word.startswith("claims=") for word in arguments) else ["claims=[1,4]"]
+        return [*arguments, *some, "fast=true"]
     if name != "gan-train":
         return arguments
     arguments = [word for word in arguments if not word.startswith("steps=")]
@@ -97,7 +103,7 @@ def shortened(words: list[str]) -> list[str]:
         arguments.append("model.width=4")
     if "-m" in arguments:  # so few steps measure their objective all the same
         arguments = [word for word in arguments if not word.startswith("eval_every=")]
-        arguments.append("eval_every=2")
+        arguments += ["eval_every=2", "eval_samples=500"]
     return arguments
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -76,7 +77,7 @@ def work(rank: int, port: int, folder: str, is_careless: bool) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     distributed.init_process_group(
-        "gloo", rank=rank, world_size=2, timeout=timedelta(seconds=5 if is_careless else 60)
+        "gloo", rank=rank, world_size=2, timeout=timedelta(seconds=2 if is_careless else 60)
     )
     entered: list[str] = []
     for name in EXCHANGES:
@@ -114,8 +115,15 @@ def work(rank: int, port: int, folder: str, is_careless: bool) -> None:
     distributed.destroy_process_group()
 
 
+def in_two_processes(folder: Path, *, is_careless: bool) -> None:
+    """Run `work` in two processes, of a server that imports this module once for all tests."""
+    multiprocessing.set_forkserver_preload([__name__])
+    arguments = (free_port(), str(folder), is_careless)
+    mp.start_processes(work, arguments, nprocs=2, start_method="forkserver")
+
+
 def test_two_processes_record_together(tmp_path: Path) -> None:
-    mp.spawn(work, (free_port(), str(tmp_path), False), nprocs=2)
+    in_two_processes(tmp_path, is_careless=False)
     first, second = (json.loads((tmp_path / f"entered-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first.count("all_gather_object") == 3  # best.pt at step 2, and steps 3 and 5
@@ -126,7 +134,7 @@ def test_two_processes_record_together(tmp_path: Path) -> None:
 
 def test_an_exchange_of_one_process_alone_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(mp.ProcessRaisedException):
-        mp.spawn(work, (free_port(), str(tmp_path), True), nprocs=2)
+        in_two_processes(tmp_path, is_careless=True)
 
 
 def test_a_log_that_does_nothing_writes_nothing(
@@ -139,7 +147,8 @@ def test_a_log_that_does_nothing_writes_nothing(
     arguments: dict[str, tuple[Any, ...]] = {
         "say": ("text",), "note": ("text",), "advance": (1,), "finding": (1, "text"),
         "scalars": (1, {"time": 1.0, "loss/d": 1.0}), "picture": (1, picture),
-        "final_picture": (picture,), "settings": ("k: 1", {"k": 1}, ["loss/d"]),
+        "final_picture": (picture,), "real_picture": (picture,),
+        "settings": ("k: 1", {"k": 1}, ["loss/d"]),
         "flush": (), "sync": (), "table": (), "close": (),
     }  # fmt: skip
     public = {name for name in vars(RunLog) if not name.startswith("_")}
@@ -187,4 +196,4 @@ def test_the_verdict_stands_below_the_first_line_of_the_end(cli: Cli) -> None:
     assert lines[0].startswith("D(x) 0.")
     assert "of the data's" in lines[0]
     names = [line.split()[0] for line in lines[1:]]
-    assert names == ["pictures", "curves", "measure", "go", "sample"]
+    assert names == ["pictures", "report", "curves", "measure", "go", "sample"]

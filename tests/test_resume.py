@@ -465,25 +465,39 @@ def test_logging_never_stops_training(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     assert [line["step"] for line in metrics(Path("outputs/vanilla-digits-1"))] == [3, 4, 6]
 
 
+@pytest.fixture
+def _without_tensorboard() -> Iterator[None]:
+    """TensorBoard is imported anew in this test, and is afterwards what it was."""
+    names = ("tensorboard.", "torch.utils.tensorboard.")
+
+    def take() -> dict[str, Any]:
+        loaded = [name for name in sys.modules if f"{name}.".startswith(names)]
+        return {name: sys.modules.pop(name) for name in loaded}
+
+    before = take()
+    yield
+    take()
+    sys.modules.update(before)
+
+
 @pytest.mark.parametrize(
     "statement",
     ["raise TypeError('Descriptors cannot\\nbe created directly.')", "raise RuntimeError", "x = 1",
      "import no_such_part", "raise AttributeError('numpy.bool8')"],
 )  # fmt: skip
-def test_a_broken_tensorboard_is_a_warning(tmp_path: Path, statement: str) -> None:
+@pytest.mark.usefixtures("_without_tensorboard")
+def test_a_broken_tensorboard_is_a_warning(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
     package = tmp_path / "site" / "tensorboard"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(statement)
-    paths = [str(package.parent), str(Path(__file__).parent.parent)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    monkeypatch.syspath_prepend(package.parent)
     for arguments in (["name=run", "steps=3", *SETTINGS], ["resume=outputs/run", "steps=6"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "gan_cli.train", *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("warning: TensorBoard cannot be written") == 1
-        assert "Traceback" not in done.stderr
+        done = cli(*arguments)
+        assert done.code == 0, done.err
+        assert done.err.count("warning: TensorBoard cannot be written") == 1
+        assert "Traceback" not in done.err
     assert [line["step"] for line in metrics(tmp_path / "outputs" / "run")] == [3, 4, 6]
 
 

@@ -75,7 +75,7 @@ class Mine(NonSaturating):
 @pytest.mark.parametrize(
     ("words", "trusted"),
     [
-        (["loss._target_=mine.Mine"], True),
+        (["loss._target_=sweeps_loss.Mine"], True),
         (["eval_every=6", "inception=weights.pth", "eval_metrics=diversity"], True),
         (["output_dir=else where"], False),
     ],
@@ -83,7 +83,7 @@ class Mine(NonSaturating):
 def test_the_best_job_is_resumed_by_the_printed_command(
     cli: Cli, words: list[str], trusted: bool
 ) -> None:
-    Path("mine.py").write_text(OWN_LOSS)
+    Path("sweeps_loss.py").write_text(OWN_LOSS)
     Path("weights.pth").write_bytes(b"not read: nothing here needs them")
     result = cli("-m", "seed=1,2", "threads=1", *FAST, *words, "name=s", "objective=loss/g")
     assert result.code == 0, result.err

@@ -19,7 +19,7 @@ from gan_cli.training.turn import Move, play
 
 def show(lab: Lab) -> Outcome:
     """Play one move of D and one of G, and see what has changed."""
-    experiment = lab.experiment("data=digits", "model=vanilla")
+    experiment = lab.experiment("data=digits")
     state = experiment.state
     changed: dict[tuple[str, str], int] = {}
     for mover in ("d", "g"):

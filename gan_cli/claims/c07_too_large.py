@@ -43,7 +43,6 @@ def show(lab: Lab) -> Outcome:
     moves = lab.steps(100, fast=5)
     experiment = lab.experiment(
         "data=gaussian", "noise.dim=1", "loss=non_saturating", "data.batch_size=128",
-        "model.discriminator.activation=tanh",
         generator=Given(lambda z, t: t + 0.5 * z, [-4.0]),
     )  # fmt: skip
     state, seen = experiment.state, []

@@ -1,7 +1,8 @@
 """An unsupervised task with a supervised loss.
 
 Nobody labels the data. But D has labels all the same, for free: data are 1, samples are 0. Its
-loss is that of any classifier, binary cross-entropy. So all that is known of training classifiers
+loss is that of any classifier, binary cross-entropy. The sum of both terms
+is -V, so a better classifier is a D that plays better. So all that is known of training classifiers
 helps.
 """
 

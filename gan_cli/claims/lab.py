@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from gan_cli.data.base import Dataset, DataSource
 from gan_cli.games.from_noise import FromNoise
-from gan_cli.games.gan import GAN
 from gan_cli.seeding import derive_seed, generator_for
 from gan_cli.settings.build import build_optimizer, build_state, load_data, make
 from gan_cli.settings.check import check
 from gan_cli.settings.compose import compose_config
-from gan_cli.spec import DataSpec
 from gan_cli.system.precision import set_up_torch
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.training.finite import Player
@@ -87,6 +85,7 @@ class Lab:
 
     def __init__(self, folder: Path, *, seed: int = 0, fast: bool = False) -> None:
         self.folder, self.seed, self.fast = folder, seed, fast
+        self._configs: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def steps(self, usual: int, *, fast: int) -> int:
         """How many steps, samples or repetitions to take."""
@@ -102,17 +101,24 @@ class Lab:
 
     def config(self, *overrides: str) -> dict[str, Any]:
         """A checked config, as gan-train composes it."""
-        config = compose_config([*overrides, f"seed={self.seed}", "device=cpu", "threads=1"])
-        check(config, trusted=True)
-        return config
+        if overrides not in self._configs:
+            config = compose_config([*overrides, f"seed={self.seed}", "device=cpu", "threads=1"])
+            check(config, trusted=True)
+            self._configs[overrides] = config
+        return self._configs[overrides]
 
-    def game(self, generator: nn.Module, discriminator: nn.Module, *overrides: str) -> GAN:
+    def game(self, generator: nn.Module, discriminator: nn.Module, *overrides: str) -> FromNoise:
         """The product's game with players made by hand, whose every move would be logged."""
         config = self.config(*overrides)
-        spec = cast("DataSource", make(config, "data")).spec
-        assert isinstance(spec, DataSpec)
-        noise, loss = make(config, "noise"), make(config, "loss")
-        game = GAN(generator, discriminator, noise=noise, loss=loss, spec=spec)
+        parts = {
+            "generator": generator,
+            "discriminator": discriminator,
+            "noise": make(config, "noise"),
+            "loss": make(config, "loss"),
+            "spec": cast("DataSource", make(config, "data")).spec,
+            "regularizers": [],
+        }
+        game = cast("FromNoise", make(config, "model", supplied=parts))
         game.fix_preview(seed=self.seed)
         game.seed_noise(self.seed, device=CPU)
         game.log_due = True
@@ -144,6 +150,8 @@ class Lab:
             setattr(game, {"g": "generator", "d": "discriminator"}[player], by_hand)
             if parameters := list(by_hand.parameters()):
                 state.optimizers[player] = build_optimizer(config, player, parameters)
+        if generator is not None and config["ema"]["decay"]:
+            game.keep_average(**config["ema"])
         return Experiment(state, dataset, k=config["k"])
 
 

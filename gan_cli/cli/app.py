@@ -93,7 +93,7 @@ class App:
                 quiet = is_later_rank()  # rank 0 prints the same
                 return print_error(self.name, str(problem), code=2, debug=debug, quiet=quiet)
             if isinstance(error, OSError) and error.filename is not None:
-                message = f"{error.filename}: {error.strerror}."
+                message = f"{error.filename2 or error.filename}: {error.strerror}."
                 return print_error(self.name, message, code=2, debug=debug)
             raise
 

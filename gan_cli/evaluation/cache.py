@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.base import Dataset
-from gan_cli.data.files.cache import cache_folder
+from gan_cli.data.files.cache_place import cache_of
+from gan_cli.system.archives import archive_comment, require_honest
 from gan_cli.system.files import locked, replacing
+from gan_cli.system.plain import open_plain
 from gan_cli.system.terminal import Terminal
 
 #: The key of a stored result's checksum.
@@ -75,7 +77,7 @@ def cached(
         keys: names that it must have.
         check: raises an error (one of UNREADABLE) if a stored result cannot be used.
     """
-    file = cache_folder() / "metrics" / f"{name}.pt"
+    file = cache_of("metrics") / f"{name}.pt"
     if (stored := read(file, keys, check)) is not None:
         return stored
     made: dict[str, Any] | None = None
@@ -98,7 +100,11 @@ def read(
 ) -> dict[str, Any] | None:
     """A stored result; None if there is none, or if it is not as it was written, which is said."""
     try:
-        stored = torch.load(file, map_location="cpu", weights_only=True)
+        with open_plain(file) as content:
+            archive_comment(content)
+            content.seek(0)
+            stored = torch.load(content, map_location="cpu", weights_only=True)
+        require_honest(stored, file.stat().st_size)
         if not isinstance(stored, dict) or stored.pop(CHECKSUM, None) != checksum(stored):
             raise ValueError("its checksum is wrong")
         if missing := set(keys) - stored.keys():

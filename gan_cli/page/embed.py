@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
+from gan_cli.pictures import opened_png
 
 #: Bytes of all pictures of a page before base64 makes them a third longer.
 BUDGET = 1_200_000
 MOST_FRAMES = 150  # of one slider
 FEWEST_FRAMES = 2  # first and last, however large
 QUALITY, METHOD = 82, 0  # of WebP, where PNG does not fit; slower methods save a tenth
-MOST_PIXELS = 25_000_000
-#: What Pillow raises of a file that is no whole picture.
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass
@@ -93,11 +90,7 @@ def size_of(path: Path) -> int:
 def read_picture(path: Path, *, as_it_is: bool) -> tuple[bytes, str] | None:
     """A PNG file's bytes, or the same picture as WebP, and its kind; None if it is damaged."""
     try:
-        if not path.is_file():
-            return None
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > MOST_PIXELS:
-                return None
+        with opened_png(path) as image:
             image.load()
             if as_it_is:
                 return path.read_bytes(), "png"
@@ -106,7 +99,7 @@ def read_picture(path: Path, *, as_it_is: bool) -> tuple[bytes, str] | None:
                 encoded, format="WEBP", quality=QUALITY, method=METHOD
             )
             return encoded.getvalue(), "webp"
-    except UNREADABLE:
+    except (OSError, ValueError):
         return None
 
 
@@ -118,12 +111,10 @@ def uri(content: bytes, kind: str) -> str:
 def thumbnail(path: Path, *, side: int, quality: int = QUALITY) -> str | None:
     """A picture made smaller, as an address that holds it; None if it is damaged."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > MOST_PIXELS:
-                return None
+        with opened_png(path) as image:
             image.thumbnail((side, side))
             encoded = io.BytesIO()
             image.convert("RGB").save(encoded, format="WEBP", quality=quality, method=METHOD)
-    except UNREADABLE:
+    except (OSError, ValueError):
         return None
     return uri(encoded.getvalue(), "webp")

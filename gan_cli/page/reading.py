@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
-
-import filelock
 
 from gan_cli.errors import UserError
 from gan_cli.page.story import Event, Series, Story
 from gan_cli.runs import checkpoint
-from gan_cli.runs.directory import CONFIG, LOCK, read_config
+from gan_cli.runs.directory import CONFIG, is_locked, read_config
 from gan_cli.runs.log import LOG
-from gan_cli.runs.records import METRICS, is_number, scan
-from gan_cli.system.files import leads_out, locked
+from gan_cli.runs.records import METRICS, is_number, numbers_in, scan
+from gan_cli.system.files import leads_out
+from gan_cli.system.plain import open_plain, read_json
 
 EVALUATION = "evaluation.json"
 LARGEST_EVALUATION, LONGEST_LOG_LINE = 2**20, 2**14  # bytes
-MOST_EVENTS = 500
+MOST_EVENTS, MOST_KEYS = 500, 1000
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (.*)")
 _INTRODUCTION = re.compile(r".+ on .+, m=\d+, k=\d+, ")
 _FINDING = re.compile(r"health at step (\d+): (.*)")
@@ -36,10 +33,7 @@ def read_story(directory: Path, *, running: bool | None = None) -> Story:
         running: whether a process trains in it; None: find out.
     """
     story = Story(directory)
-    try:
-        story.config = read_config(directory)
-    except UserError as error:
-        story.damage.append(str(error))
+    read_settings(story)
     read_metrics(story)
     read_log(story)
     find_pictures(story)
@@ -51,6 +45,16 @@ def read_story(directory: Path, *, running: bool | None = None) -> Story:
     return story
 
 
+def read_settings(story: Story) -> None:
+    """Take config.yaml into `story`."""
+    if is_foreign(story.directory / CONFIG, story):
+        return
+    try:
+        story.config = read_config(story.directory)
+    except UserError as error:
+        story.damage.append(str(error))
+
+
 def read_metrics(story: Story) -> None:
     """Take the numbers of metrics.jsonl into `story`."""
     file = story.directory / METRICS
@@ -59,24 +63,40 @@ def read_metrics(story: Story) -> None:
     if not file.is_file():
         story.damage.append(f"{METRICS} is missing.")
         return
-    unreadable = 0
+    unreadable, left_out = 0, set[str]()
     for line in scan(file):
         step = line.step
         if step is None or line.values is None:
             unreadable += 1
             continue
         story.lines += 1
-        for key, value in line.values.items():
-            if type(value) is not float and (key == "step" or not is_number(value)):
-                continue
-            series = story.series.get(key)
-            if series is None:
-                series = story.series[key] = Series()
-            if not series.steps or step > series.steps[-1]:
-                series.steps.append(step)
-                series.values.append(float(value))
+        left_out |= take_line(story, step, numbers_in(line.values))
+    if left_out:
+        story.damage.append(f"{METRICS}: {len(left_out)} keys beyond {MOST_KEYS} are left out.")
     if unreadable:
         story.damage.append(f"{METRICS}: {unreadable} lines cannot be read, and are left out.")
+
+
+def take_line(story: Story, step: int, numbers: Mapping[str, float]) -> set[str]:
+    """Take a line of numbers into `story`.
+
+    Returns:
+        The keys for which there is no room.
+    """
+    left_out = set()
+    for key, value in numbers.items():
+        if key == "step":
+            continue
+        series = story.series.get(key)
+        if series is None and len(story.series) >= MOST_KEYS:
+            left_out.add(key)
+            continue
+        if series is None:
+            series = story.series[key] = Series()
+        if not series.steps or step > series.steps[-1]:
+            series.steps.append(step)
+            series.values.append(float(value))
+    return left_out
 
 
 def read_log(story: Story) -> None:
@@ -126,7 +146,7 @@ def take_text(story: Story, text: str) -> None:
 def log_texts(file: Path) -> Iterator[str]:
     """The lines of a log without their times; bytes that are no UTF-8 are replaced."""
     try:
-        with file.open("rb") as lines:
+        with open_plain(file) as lines:
             while raw := lines.readline(LONGEST_LOG_LINE):
                 if match := _LOG_LINE.fullmatch(raw.decode(errors="replace").rstrip("\n")):
                     yield match[1]
@@ -159,10 +179,8 @@ def read_evaluation(story: Story) -> None:
     if not file.exists() or is_foreign(file, story):
         return
     try:
-        with file.open("rb") as stored:
-            content = stored.read(LARGEST_EVALUATION)
-        record = json.loads(content)
-    except (OSError, ValueError, RecursionError) as error:
+        record = read_json(file, most=LARGEST_EVALUATION)
+    except (OSError, ValueError) as error:
         story.damage.append(f"{EVALUATION}: cannot be read ({error}).")
         return
     if not isinstance(record, Mapping):
@@ -195,21 +213,6 @@ def is_foreign(path: Path, story: Story) -> bool:
     if path.is_symlink() and leads_out(path, story.directory):
         story.damage.append(f"{path.name} is a link that leads out of the run, and is not read.")
         return True
-    return False
-
-
-def is_locked(directory: Path) -> bool:
-    """Whether a process trains in a run now."""
-    lock = directory / LOCK
-    if not lock.is_file() or lock.is_symlink():
-        return False
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(lock, timeout=0))
-        except filelock.Timeout:
-            return True
-        except OSError:
-            return False
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,23 @@ def json_script(identity: str, data: object) -> Markup:
 
     Args:
         identity: of the element.
-        data: of what JSON knows, without NaN.
+        data: of what JSON knows; numbers that are not finite become null.
     """
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(finite(data), allow_nan=False, separators=(",", ":"))
     for character in "<>&":  # nothing in it may look like a tag
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(  # noqa: S704  (no < is left in it, and the identity is ours)
         f'<script type="application/json" id="{identity}">{text}</script>'
     )
+
+
+def finite(data: object) -> object:
+    """The same with null for each number that JSON does not know."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def render(

@@ -15,15 +15,17 @@ from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, Strip, embed
 from gan_cli.page.evaluated import evaluation_rows
 from gan_cli.page.explore import SCRIPTS as EXPLORER_SCRIPTS
-from gan_cli.page.explore import explorer
+from gan_cli.page.explore import Explorer, explorer
 from gan_cli.page.reading import read_story
 from gan_cli.page.render import render, write_page
 from gan_cli.page.story import Story
 from gan_cli.page.verdict import Finding, duration, findings_of, judge, spans_text
+from gan_cli.runs import checkpoint
 from gan_cli.runs.log import REAL, SAMPLES
 from gan_cli.runs.resume import PLACE, STARTING
 from gan_cli.runs.summary import NOT_SETTINGS
 from gan_cli.settings.defaults import NAMED, changed_options, changes
+from gan_cli.system.files import strange_entries
 
 RELOAD_SECONDS = 5
 #: What folders of pictures hold, in words; others go by their own name.
@@ -67,7 +69,7 @@ def run_page(story: Story, *, reload: bool = False) -> str:
     curves.add_all(story.series)
     charts = charts_of(story.series, story.config)
     drawn = [chart_of(chart, index, curves) for index, chart in enumerate(charts)]
-    explored = explorer(story.directory)
+    explored = explorer_of(story)
     real = real_picture(story)
     return render(
         "run.html",
@@ -97,6 +99,14 @@ def run_page(story: Story, *, reload: bool = False) -> str:
         timing=timing_rows(story),
         explorer=explored,
     )
+
+
+def explorer_of(story: Story) -> Explorer:
+    """G for the page, unless it would come from elsewhere."""
+    strange = strange_entries(story.directory)
+    if any(entry.startswith(checkpoint.FOLDER) for entry in strange):
+        return Explorer(None, f"{checkpoint.FOLDER}/ holds or is a link that leads out of the run.")
+    return explorer(story.directory)
 
 
 def title_of(folder: str, story: Story) -> str:

@@ -148,7 +148,9 @@ def measured(story: Story, key: str) -> tuple[float, float | None] | None:
     for record in (story.evaluation, story.newest()):
         value, error = record.get(key), record.get(f"{key}_error")
         if isinstance(value, int | float) and math.isfinite(value):
-            return float(value), float(error) if isinstance(error, int | float) else None
+            if not isinstance(error, int | float) or not math.isfinite(error):
+                return float(value), None
+            return float(value), float(error)
     return None
 
 
@@ -170,9 +172,9 @@ def margin_of(a: Estimate, b: Estimate) -> float | None:
     """
     if a.error is None or b.error is None:
         return None
-    variance = a.error**2 + b.error**2
-    if variance == 0:
+    width = math.hypot(a.error, b.error)
+    if width == 0:
         return 0.0
-    parts = sum(e.error**4 / e.freedom for e in (a, b) if e.error is not None)
-    freedom = variance**2 / parts if parts else math.inf
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    shares = ((e.error or 0.0) / width for e in (a, b))  # no power of them is too large
+    parts = sum(share**4 / e.freedom for share, e in zip(shares, (a, b), strict=True))
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, 1 / parts if parts else math.inf)) * width

@@ -30,5 +30,6 @@ class Job:
 
     @property
     def error(self) -> float | None:
-        """The standard error of its objective, if it is logged."""
-        return self.numbers.get(f"{self.record.objective}_error")
+        """The standard error of its objective, if it is logged and finite."""
+        error = self.numbers.get(f"{self.record.objective}_error", math.nan)
+        return error if math.isfinite(error) else None

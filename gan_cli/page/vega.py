@@ -14,8 +14,9 @@ from pathlib import Path
 
 import vl_convert
 
-from gan_cli.data.files.cache_place import cache_folder
+from gan_cli.data.files.cache_place import cache_of
 from gan_cli.system.files import replacing
+from gan_cli.system.plain import read_plain
 
 FOLDER, PACKAGE = "scripts", "vl-convert-python"
 #: SHA-256 of the scripts that versions of vl-convert join, which takes them a second. Only these
@@ -30,7 +31,7 @@ def vega_script() -> str:
         return vl_convert.javascript_bundle()  # type: ignore[call-arg]
     file = kept_in() / f"vega-{version(PACKAGE)}.js"
     with contextlib.suppress(OSError):
-        script = file.read_bytes()
+        script = read_plain(file)
         if hashlib.sha256(script).hexdigest() == expected:
             return script.decode()
     text = vl_convert.javascript_bundle()  # type: ignore[call-arg]
@@ -43,4 +44,4 @@ def vega_script() -> str:
 
 def kept_in() -> Path:
     """The folder of joined scripts."""
-    return cache_folder() / FOLDER
+    return cache_of(FOLDER)

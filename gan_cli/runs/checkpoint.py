@@ -20,21 +20,22 @@ import errno
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
 
 from gan_cli.errors import UserError
 from gan_cli.runs.index import write_index
 from gan_cli.runs.seal import check_seal, seal
+from gan_cli.system.archives import require_honest, tensors_in
 from gan_cli.system.files import free_bytes, leads_out, replacing, sync_file, sync_folder
 
 FORMAT = 2
 FORMATS = (1, 2)  # those that can be read
+PARTS = ("config", "spec", "environment", "session")
 #: What torch.load and the unpickler say of a file that is damaged or something else.
 UNREADABLE = (
     RuntimeError,
@@ -147,19 +148,14 @@ def read(path: Path) -> dict[str, Any]:
     try:
         sealed = check_seal(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        size = path.stat().st_size
-        if any(t.numel() * t.element_size() > size for t in tensors_in(state)):
-            raise ValueError("a tensor in it claims to be larger than the file")
+        require_honest(state, path.stat().st_size)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint.") from error
     except OSError as error:  # not its content's fault, and perhaps gone tomorrow
         raise UnavailableError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except UNREADABLE as error:
         raise UserError(f"{path}: damaged, or not a checkpoint ({_first_line(error)}).") from error
-    needed = {"format", "step", "config", "spec", "environment", "session"}
-    step = state.get("step") if isinstance(state, dict) else None
-    counted = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 2**63
-    if not isinstance(state, dict) or not needed <= state.keys() or not counted:
+    if not is_checkpoint(state):
         raise UserError(f"{path}: not a checkpoint of gan-train.")
     if state["format"] not in FORMATS:
         raise UserError(
@@ -169,6 +165,15 @@ def read(path: Path) -> dict[str, Any]:
     if state["format"] != 1 and not sealed:
         raise UserError(f"{path}: damaged: its checksum is missing.")
     return state
+
+
+def is_checkpoint(state: object) -> TypeGuard[dict[str, Any]]:
+    """Whether what a file holds has all parts of a checkpoint, each of its type."""
+    if not isinstance(state, dict):
+        return False
+    numbers, parts = map(state.get, ("format", "step")), map(state.get, PARTS)
+    counted = all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+    return counted and all(isinstance(part, dict) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -265,15 +270,3 @@ def step_of(path: Path) -> int:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def tensors_in(state: object) -> Iterator[Tensor]:
-    """All tensors in nested dicts, lists and tuples."""
-    if isinstance(state, Tensor):
-        yield state
-    elif isinstance(state, Mapping):
-        for value in state.values():
-            yield from tensors_in(value)
-    elif isinstance(state, list | tuple):
-        for value in state:
-            yield from tensors_in(value)

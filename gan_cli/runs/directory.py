@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import yaml
-from typing_extensions import override
 
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs import checkpoint
-from gan_cli.system.files import locked, replacing, strange_entries
+from gan_cli.settings.yaml_text import UNREADABLE, config_text, parse_yaml
+from gan_cli.system.files import leads_out, locked, replacing, strange_entries
+from gan_cli.system.plain import read_plain
 from gan_cli.system.shell import arguments, command
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
-LARGEST_CONFIG, DEEPEST_CONFIG = 2**20, 30  # bytes and levels
+LARGEST_CONFIG = 2**20  # bytes
 MOST_NAMED = 5  # links in a message
 
 
@@ -178,12 +178,6 @@ def is_unused(path: Path) -> bool:
     return path.is_dir() and all(child.name == LOCK for child in path.iterdir())
 
 
-def config_text(config: dict[str, Any]) -> str:
-    """A config as YAML."""
-    text: str = yaml.dump(config, Dumper=PlainDumper, sort_keys=False, allow_unicode=True)
-    return text
-
-
 def write_config(directory: Path, config: dict[str, Any]) -> None:
     """Write config.yaml."""
     with replacing(directory / CONFIG) as temporary:
@@ -198,46 +192,13 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     file = directory / CONFIG
     try:
-        with file.open("rb") as stored:
-            content = stored.read(LARGEST_CONFIG + 1)
-        if len(content) > LARGEST_CONFIG:
-            raise ValueError(f"larger than {LARGEST_CONFIG:,} bytes")
-        text = content.decode()
-        require_plain(text)
-        config = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        config = parse_yaml(read_plain(file, most=LARGEST_CONFIG).decode())
+    except (OSError, *UNREADABLE) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:300]
         raise UserError(f"{file}: cannot be read ({reason}).") from error
     if not isinstance(config, dict):
         raise UserError(f"{file}: not a config of gan-train.")
     return config
-
-
-class PlainDumper(yaml.SafeDumper):
-    """Writes a list that stands in two places twice, as `require_plain` asks for."""
-
-    @override
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def require_plain(text: str) -> None:
-    """Check, before anything is built, that a YAML text is no deeper than a config can be.
-
-    References are rejected: a few lines of them can stand for millions of values.
-
-    Raises:
-        ValueError: it is deeper, or refers to itself.
-        yaml.YAMLError: it is no YAML.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"*{event.anchor} refers to another place in it")
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST_CONFIG:
-            raise ValueError(f"deeper than {DEEPEST_CONFIG} levels")
 
 
 def require_writable(folder: Path) -> None:
@@ -266,6 +227,22 @@ def require_contained(directory: Path) -> None:
         )
 
 
+def require_inside(path: Path, root: Path, *, key: str) -> None:
+    """Check that no link below a folder leads what is written to `path` elsewhere.
+
+    Args:
+        path: to write to, in the folder.
+        root: the folder, which may be a link itself.
+        key: the config key that names it.
+
+    Raises:
+        UserError: one does.
+    """
+    if leads_out(path.parent, root):
+        advice = f"{path.parent} is a link that leads out of it, so nothing is written there."
+        raise UserError(Problem(key, root, f"{advice} Remove the link"))
+
+
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
     """Keep the run to this process; the lock of a dead process does not count.
@@ -284,3 +261,18 @@ def lock(directory: Path) -> Iterator[None]:
         except OSError as error:
             raise UserError(f"{directory}: cannot be written ({error.strerror}).") from error
         yield
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process trains in a run now."""
+    lock = directory / LOCK
+    if not lock.is_file() or lock.is_symlink():
+        return False
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, timeout=0))
+        except filelock.Timeout:
+            return True
+        except OSError:
+            return False
+    return False

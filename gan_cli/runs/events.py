@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import struct
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
@@ -14,6 +16,7 @@ from gan_cli.system.files import replacing
 #: A record's length, and the checksum of that.
 HEADER = struct.Struct("<QI")
 CHECKSUM_BYTES = 4
+LARGEST_EVENT = 2**28  # bytes; a larger one is none of ours
 #: What comes before each / in the keys that a person looks at first.
 FIRST_GROUPS = ("loss", "prob", "score")
 
@@ -34,7 +37,20 @@ def open_events(run: Path, *, first_step: int) -> Any:
             trim_events(file, first_step)
         else:
             file.replace(file.with_name(file.name.replace("tfevents", "before_restart")))
+    silence_threads()
     return SummaryWriter(str(run), max_queue=1000, flush_secs=10)
+
+
+@functools.cache
+def silence_threads() -> None:
+    """Keep the tracebacks of TensorBoard's threads to itself: the next write raises their error."""
+    before = threading.excepthook
+
+    def report(failure: threading.ExceptHookArgs) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard"):
+            before(failure)
+
+    threading.excepthook = report
 
 
 def write_events(
@@ -110,6 +126,6 @@ def records(file: Path) -> Iterator[bytes]:
         while len(header := stored.read(HEADER.size)) == HEADER.size:
             length, checksum = HEADER.unpack(header)
             left -= HEADER.size + length + CHECKSUM_BYTES
-            if left < 0 or masked_crc32c(header[:8]) != checksum:
+            if left < 0 or length > LARGEST_EVENT or masked_crc32c(header[:8]) != checksum:
                 return
             yield header + stored.read(length + CHECKSUM_BYTES)

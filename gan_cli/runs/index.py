@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_cli.system.files import replacing
+from gan_cli.system.plain import read_json
 
 INDEX = "index.json"
 
@@ -40,8 +41,8 @@ def write_index(
 def read_index(folder: Path) -> list[dict[str, Any]]:
     """The entries of index.json; none if there is no such file, or it cannot be read."""
     try:
-        entries = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        entries = read_json(folder / INDEX)
+    except (OSError, ValueError):
         return []
     is_index = isinstance(entries, list) and all(
         isinstance(entry, dict) and isinstance(entry.get("file"), str) for entry in entries

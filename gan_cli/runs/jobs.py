@@ -15,10 +15,11 @@ from gan_cli.errors import UserError
 from gan_cli.runs import checkpoint
 from gan_cli.runs.records import read_lines
 from gan_cli.system.files import replacing
+from gan_cli.system.plain import read_json
 
 FOLDER = ".jobs"
 #: What a damaged record raises.
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, RecursionError, typeguard.TypeCheckError)
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, typeguard.TypeCheckError)
 
 
 @dataclass
@@ -84,7 +85,7 @@ def read_record(path: Path) -> Record:
     Raises:
         Exception: one of UNREADABLE, if the file is damaged.
     """
-    record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    record = Record(**read_json(path))
     record.process = (record.process[0], record.process[1])  # a list in JSON
     hints = get_type_hints(Record)
     for attribute in fields(Record):
@@ -97,6 +98,8 @@ def read_record(path: Path) -> Record:
 def is_alive(record: Record) -> bool:
     """Whether a job's process may still run; those of other machines may."""
     machine, number = record.process
+    if number <= 0:  # which would mean a group of processes
+        return False
     if machine != os.uname().nodename:
         return True
     try:

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from gan_cli.errors import DivergedError, GanTrainError
 from gan_cli.evaluation.registry import Evaluation
 from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
-from gan_cli.runs.directory import config_text
 from gan_cli.runs.log import REAL, SAMPLES, THEORY, RunLog
 from gan_cli.runs.previews import REAL_SHOWN, Previews
 from gan_cli.runs.records import without_machine
 from gan_cli.runs.saver import Saver
+from gan_cli.settings.yaml_text import config_text
 from gan_cli.spec import AnySpec
 from gan_cli.system.memory import system_scalars
 from gan_cli.system.stopping import StopRequest, WorkStoppedError, stoppable
@@ -30,8 +29,6 @@ from gan_cli.theory.pictures import animate
 from gan_cli.training.health import Health
 from gan_cli.training.state import TrainState
 
-#: What Pillow raises of a picture that is damaged.
-UNREADABLE_PICTURE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 #: Shown in TensorBoard's HPARAMS tab, with the objective.
 HEADLINE_METRICS = (
     *("loss/d", "loss/g", "prob/real", "prob/fake"),
@@ -181,7 +178,7 @@ class Recorder:
         for folder in (SAMPLES, THEORY):
             try:
                 animate(self.runlog.directory / folder)
-            except UNREADABLE_PICTURE as error:
+            except (OSError, ValueError) as error:
                 damaged = f"{folder}/ has no animation: a picture is damaged ({error})."
                 self.runlog.say(f"note: {damaged}")
         picture = self.previews.sheet(self.state.game.preview())

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gan_cli.system.files import replacing
+from gan_cli.system.plain import open_plain
 
 METRICS = "metrics.jsonl"
+MOST_STEP = 2**63 - 1  # what TensorBoard and arrays can hold
 LONGEST_LINE = 2**20  # bytes; a longer line is none of ours
 #: Keys that depend on the machine, and so are no part of exact resume.
 MACHINE = ("time", "images_per_s", "system/")
@@ -31,9 +33,11 @@ class StoredLine:
 
     @property
     def step(self) -> int | None:
-        """Its step; None if it cannot be read."""
+        """Its step; None if it has none that a run can be at."""
         step = None if self.values is None else self.values.get("step")
-        return step if isinstance(step, int) and not isinstance(step, bool) else None
+        if not isinstance(step, int) or isinstance(step, bool):
+            return None
+        return step if 0 <= step <= MOST_STEP else None
 
 
 def scan(file: Path) -> Iterator[StoredLine]:
@@ -42,7 +46,7 @@ def scan(file: Path) -> Iterator[StoredLine]:
     A crash may leave any bytes.
     """
     try:
-        lines = file.open("rb")
+        lines = open_plain(file)
     except OSError:
         return
     with lines:
@@ -60,7 +64,7 @@ def scan(file: Path) -> Iterator[StoredLine]:
 def read_lines(run: Path) -> Iterator[dict[str, float]]:
     """The numbers in the lines of a run that can be read, one line after the other."""
     for line in scan(run / METRICS):
-        if line.values is not None:
+        if line.values is not None and line.step is not None:
             yield numbers_in(line.values)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import zipfile
 from pathlib import Path
+
+from gan_cli.system.archives import archive_comment
+from gan_cli.system.plain import open_plain
 
 SEAL = b"gan-train sha256:"
 SEAL_SIZE = len(SEAL) + 64
@@ -30,15 +32,10 @@ def check_seal(path: Path) -> bool:
         ValueError: a byte is not as it was written, or the archive holds compressed parts.
         OSError, zipfile.BadZipFile: it cannot be read, or is no archive.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        with zipfile.ZipFile(file) as archive:
-            parts, comment = archive.infolist(), archive.comment
-        if any(p.compress_type != zipfile.ZIP_STORED or p.file_size != p.compress_size
-               for p in parts) or sum(p.file_size for p in parts) > size:  # fmt: skip
-            raise ValueError("its parts claim to be larger than the file")
-        if not comment.startswith(SEAL):
+    with open_plain(path) as file:
+        if not archive_comment(file).startswith(SEAL):
             return False
+        size = file.seek(0, os.SEEK_END)
         digest, left = hashlib.sha256(), size - SEAL_SIZE - 2
         file.seek(0)
         while left > 0 and (block := file.read(min(left, 2**20))):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, Dataset, ShardDataset
+from gan_cli.errors import printable
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start
 from gan_cli.settings.defaults import changed, changed_options
@@ -71,7 +72,8 @@ def class_counts(dataset: AnyDataset) -> list[str]:
     """A line with the classes and how many data each has; nothing without labels."""
     if not isinstance(dataset, Dataset) or (counts := dataset.class_counts()) is None:
         return []
-    names = [dataset.spec.name_of(label) for label in range(dataset.spec.classes)]
+    labels = range(dataset.spec.classes)
+    names = [printable(dataset.spec.name_of(label), keep="") for label in labels]
     shown = [f"{name} {n:,}" for name, n in zip(names, counts, strict=True)][:MOST_CLASSES]
     more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
     return [f"classes: {', '.join(shown)}{more}"]
@@ -129,11 +131,11 @@ def how_it_went(numbers: Mapping[str, float]) -> list[str]:
         real, fake = numbers["score/real"], numbers["score/fake"]
         parts.append(f"D's mean score is {real:.3g} on real data and {fake:.3g} on generated ones")
     for suffix, of_domain in DIVERSITIES.items():
-        there, fake = (numbers.get(f"diversity/{of}{suffix}", 0.0) for of in ("real", "fake"))
-        if there > 0:
+        there, fake = (numbers.get(f"diversity/{kind}{suffix}", 0.0) for kind in ("real", "fake"))
+        if there > 0 and f"diversity/fake{suffix}" in numbers:
             share = fake / there
             parts.append(f"diversity {share:.2f} of the data's{of_domain}")
-    if "modes/covered" in numbers:
+    if {"modes/covered", "modes/total"} <= numbers.keys():
         parts.append(f"{numbers['modes/covered']:.0f} of {numbers['modes/total']:.0f} modes")
     return [f"{'; '.join(parts)}."] if parts else []
 

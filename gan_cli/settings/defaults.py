@@ -46,9 +46,7 @@ def changes(config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     defaults = flatten(unresolved)
     values = flatten(config)
     following = {key for key, value in defaults.items() if "${" in str(value)}
-    expected = OmegaConf.create(unresolved)
-    for key in values.keys() - following:
-        OmegaConf.update(expected, key, values[key], force_add=True)
+    expected = OmegaConf.create(with_values(unresolved, config))
     differing = {}
     for key, value in values.items():
         default = defaults.get(key, ABSENT)
@@ -62,6 +60,17 @@ def changes(config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         if value != default:
             differing[key] = value, default
     return differing
+
+
+def with_values(unresolved: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults with the values of a config, but for those that refer to others."""
+    filled = dict(values)
+    for key, default in unresolved.items():
+        if isinstance(default, Mapping):
+            filled[key] = with_values(default, values.get(key) or {})
+        elif "${" in str(default):
+            filled[key] = default
+    return filled
 
 
 def changed_options(config: Mapping[str, Any]) -> dict[str, str]:

@@ -98,7 +98,19 @@ def replacing(path: Path) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed processes left below a folder (see `replacing`)."""
     for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        if path.is_file() or path.is_symlink():
+            path.unlink(missing_ok=True)
+
+
+def unshare(path: Path) -> None:
+    """Give a file that has other names too (hard links) content of its own; the others keep theirs.
+
+    Raises:
+        OSError: it could not be copied.
+    """
+    if path.is_file() and path.stat().st_nlink > 1:
+        with replacing(path) as temporary:
+            shutil.copy(path, temporary)
 
 
 class Appender:
@@ -115,6 +127,7 @@ class Appender:
             path: of the file.
             every_seconds: texts that come faster are written together, so often.
         """
+        unshare(path)
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._pending = b""
         self._every_seconds, self._written = every_seconds, 0.0
@@ -218,6 +231,8 @@ def locked(path: Path, *, timeout: float = -1) -> Iterator[None]:
     held: filelock.BaseFileLock | None = filelock.FileLock(path)
     assert held is not None
     try:
+        if path.is_symlink():  # older versions of filelock follow it
+            raise OSError(errno.ELOOP, "a link, and no lock", str(path))
         held.acquire(timeout=timeout)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in UNSUPPORTED:

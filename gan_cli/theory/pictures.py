@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_cli.games.from_noise import FromNoise
-from gan_cli.pictures import Picture, new_figure, to_picture
+from gan_cli.pictures import Picture, new_figure, opened_png, to_picture
 from gan_cli.seeding import generator_for
 from gan_cli.system.files import replacing
 from gan_cli.theory.density import GaussianMixture
@@ -153,7 +153,11 @@ def _contours(
 
 
 def animate(folder: Path) -> Path | None:
-    """Join the pictures in a folder into training.gif; None if there are fewer than two."""
+    """Join the pictures in a folder into training.gif; None if there are fewer than two.
+
+    Raises:
+        OSError, ValueError: a picture is damaged, or the file cannot be written.
+    """
     files = sorted(folder.glob("step_*.png"))
     if len(files) < 2:
         return None
@@ -161,7 +165,7 @@ def animate(folder: Path) -> Path | None:
     chosen = [*files[:-1:step], files[-1]]
     frames = []
     for file in chosen:
-        with Image.open(file) as image:
+        with opened_png(file) as image:
             image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             frames.append(image.convert("P", palette=Image.Palette.ADAPTIVE))
     path = folder / ANIMATION

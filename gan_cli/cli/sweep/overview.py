@@ -189,7 +189,10 @@ def write_csv(folder: Path, records: Sequence[Record]) -> None:
     rows = rank(folder, records)
     swept = dict.fromkeys(key for record, _ in rows for key in record.swept)
     logged = dict.fromkeys(key for _, numbers in rows for key in numbers)
-    with replacing(folder / CSV) as temporary, temporary.open("w", newline="") as file:
+    with (
+        replacing(folder / CSV) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["job", "state", "exit_code", *swept, *logged, "message"])
         for record, numbers in rows:
@@ -220,8 +223,11 @@ def finish(plan: Plan) -> list[Record]:
         replace(record, objective=newest.objective, direction=newest.direction)
         for record in records
     ]
-    write_csv(plan.folder, records)
     terminal = Terminal()
+    try:
+        write_csv(plan.folder, records)
+    except OSError as error:
+        terminal.say(f"note: {plan.folder / CSV} cannot be written ({error.strerror or error})")
     terminal.print(make_table(plan.folder, records, width=terminal.width))
     say_best(plan.folder, records, terminal)
     if (value_in(plan.arguments, "report") or "true").lower() != "false":

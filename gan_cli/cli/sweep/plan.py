@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from gan_cli.errors import Problem, UserError, choice_problems
-from gan_cli.runs.directory import LOCK, claim, is_run
+from gan_cli.runs.directory import LOCK, claim, is_run, require_contained
 from gan_cli.settings.schema import DIRECTIONS, groups, split_arguments
 from gan_cli.settings.values import name_problems
 from gan_cli.system.shell import expand_home, hydra_value
@@ -232,6 +232,7 @@ def alone(folder: Path) -> Iterator[None]:
     held = filelock.FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        require_contained(folder)  # somebody else may have made it
         with contextlib.suppress(NotImplementedError):  # a file system without locks
             held.acquire(timeout=0)
     except filelock.Timeout as error:

@@ -12,7 +12,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from gan_cli.data.datasets import Progress
 from gan_cli.data.files.cache_index import FORMAT, checksum, read_index
-from gan_cli.data.files.cache_place import cache_folder, limit_bytes, prune
+from gan_cli.data.files.cache_place import cache_folder, cache_of, limit_bytes, prune, remove
 from gan_cli.data.files.decode import Shape, UnusableImageError
 from gan_cli.data.files.facts import Facts
 from gan_cli.data.files.listing import (
@@ -91,7 +90,7 @@ def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) 
         UserError: GAN_TRAIN_CACHE_GB is no number.
     """
     limit = limit_bytes()
-    folder, notes = cache_folder() / "images" / key, []
+    folder, notes = cache_of("images") / key, []
     index = read_index(folder, total=len(listing.files), shape=shape)
     if isinstance(index, str):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -99,9 +98,9 @@ def open_cache(listing: Listing, shape: Shape, *, key: str, progress: Progress) 
             # Another run may have built it meanwhile.
             index = read_index(folder, total=len(listing.files), shape=shape)
             if isinstance(index, str):
-                if folder.exists():
+                if folder.exists() or folder.is_symlink():
                     notes.append(f"the cache {folder} is built anew: {index}.")
-                    shutil.rmtree(folder)
+                    remove(folder)
                 build_cache(folder, listing, shape=shape, progress=progress)
                 index = read_index(folder, total=len(listing.files), shape=shape)
                 if isinstance(index, str):
@@ -127,7 +126,7 @@ def usable_in_cache(listing: Listing, shape: Shape, *, key: str) -> set[int] | N
         shape: how they are decoded.
         key: `listing.key(shape)`.
     """
-    folder = cache_folder() / "images" / key
+    folder = cache_of("images") / key
     index = read_index(folder, total=len(listing.files), shape=shape, whole=False)
     return None if isinstance(index, str) else set(index["good"])
 
@@ -139,7 +138,7 @@ def build_cache(folder: Path, listing: Listing, *, shape: Shape, progress: Progr
         OSError: the folder cannot be written, or the disk has no room for it.
     """
     partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    remove(partial)  # of a run that was killed
     require_room(folder.parent, len(listing.files) * math.prod(shape.size))
     partial.mkdir()
     good: list[int] = []

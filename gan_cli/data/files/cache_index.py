@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from itertools import pairwise
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gan_cli.data.files.decode import Shape
+from gan_cli.system.plain import open_plain, read_json
 
 FORMAT = 2  # of the index; 1 had neither checksum nor notes, and pixels without colour profiles
 BLOCK = 2**20  # bytes
+LARGEST, MOST_OF_ENTRY = 2**20, 2**14  # bytes of an index, and of each file that it names
 MOST_BLOCKS = 1024  # read for a checksum, evenly spaced, so that a start takes no minutes
 
 
@@ -27,9 +28,11 @@ def read_index(
         shape: how they were decoded.
         whole: compare the pixels with their checksum too.
     """
+    if folder.is_symlink():
+        return "it is a link"
     try:
-        index = json.loads((folder / "index.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        index = read_json(folder / "index.json", most=LARGEST + MOST_OF_ENTRY * total)
+    except (OSError, ValueError):
         return "its index is missing or damaged"
     if isinstance(index, dict) and index.get("format", 1) != FORMAT:
         return "it is of another version"
@@ -73,7 +76,7 @@ def checksum(file: Path) -> int:
     blocks = -(-file.stat().st_size // BLOCK)
     step = -(-blocks // MOST_BLOCKS) or 1
     value = 0
-    with file.open("rb") as content:
+    with open_plain(file) as content:
         for number in range(0, blocks, step):
             content.seek(number * BLOCK)
             value = zlib.crc32(content.read(BLOCK), value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,9 +13,11 @@ from pathlib import Path
 import platformdirs
 
 from gan_cli.errors import Problem, UserError
+from gan_cli.system.files import leads_out
 from gan_cli.system.terminal import Terminal
 
 LIMIT = "GAN_TRAIN_CACHE_GB"
+KEY = re.compile(r"[0-9a-f]{24}")  # what caches of images are called
 
 
 def cache_folder() -> Path:
@@ -34,6 +37,26 @@ def cache_folder() -> Path:
     if not os.access(folder, os.W_OK):
         return temporary_cache(f"{folder} cannot be written")
     return folder
+
+
+def cache_of(kind: str) -> Path:
+    """The folder of one kind of caches; a link in somebody else's cache leads nowhere."""
+    folder = cache_folder() / kind
+    if folder.is_symlink() and leads_out(folder, folder.parent):
+        return temporary_cache(f"{folder} is a link that leads elsewhere") / kind
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Remove a cache, or what stands in its place: of a link, the link alone.
+
+    Raises:
+        OSError: that failed.
+    """
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 @functools.cache
@@ -75,7 +98,7 @@ def limit_bytes() -> float:
 def prune(parent: Path, *, keep: Path, limit: float) -> None:
     """Remove caches, the least recently used first, until all take at most `limit` bytes.
 
-    A run that has mapped one keeps it.
+    A run that has mapped one keeps it. What has no cache's name is not touched.
 
     Args:
         parent: holds the caches.
@@ -87,7 +110,7 @@ def prune(parent: Path, *, keep: Path, limit: float) -> None:
     caches = []
     for folder in parent.iterdir():
         try:
-            if folder.is_dir() and folder.suffix != ".partial":
+            if KEY.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
                 size = sum(file.stat().st_size for file in folder.iterdir())
                 caches.append((folder.stat().st_mtime, size, folder))
         except OSError:  # another run has just removed it

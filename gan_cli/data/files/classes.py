@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gan_cli.data.files.listing import Listing, list_files
+from gan_cli.errors import printable
 
 TRAIN = ("train", "training")
 #: Folders with data that training never sees, the best one for tests first.
@@ -132,4 +133,4 @@ def held_out_listing(folder: Path, train: Listing, usable_in: UsableIn) -> Listi
 def name_some(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+    return ", ".join(printable(name, keep="") for name in names[:MOST_NAMED]) + more

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gan_cli.data.files.decode import Shape
 from gan_cli.data.files.kinds import ARCHIVE, describe, head_of
-from gan_cli.errors import Problem, UserError
+from gan_cli.errors import Problem, UserError, printable
 from gan_cli.system.files import find_files
 
 #: Of the cache's layout and of how files are decoded: part of every key.
@@ -121,10 +121,11 @@ def tree_found(root: Path, *, most: int = MOST_ENTRIES) -> str:
         root = root.parent
     entries = sorted(root.iterdir())
     lines = [
-        f"    {entry.name}/ ({sum(1 for _ in islice(entry.iterdir(), MOST_COUNTED))} entries)"
+        f"    {shown}/ ({sum(1 for _ in islice(entry.iterdir(), MOST_COUNTED))} entries)"
         if entry.is_dir()
-        else f"    {entry.name}"
+        else f"    {shown}"
         for entry in entries[:most]
+        for shown in (printable(entry.name, keep=""),)
     ]
     more = f"\n    ... and {len(entries) - most} more" if len(entries) > most else ""
     return f"  found in {root}/:\n" + ("\n".join(lines) or "    nothing") + more
@@ -137,6 +138,6 @@ def describe_bad(bad: list[tuple[str, str]], *, total: int) -> str:
         bad: (file, reason) for each.
         total: files in the folder.
     """
-    lines = [f"    {name}: {reason}" for name, reason in bad[:MOST_NAMED]]
+    lines = [f"    {printable(name, keep='')}: {reason}" for name, reason in bad[:MOST_NAMED]]
     more = f"\n    ... and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
     return f"{len(bad)} of {total} files are not used:\n" + "\n".join(lines) + more

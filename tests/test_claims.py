@@ -1,0 +1,184 @@
+"""gan-claims: experiments work with few steps, the exact ones hold, faults turn them red."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan_cli.claims.base import FAILS, HOLDS, LIMITS, Check, Claim, Outcome
+from gan_cli.claims.book import claims, explanation
+from gan_cli.claims.drawing import axes
+from gan_cli.claims.exact import expectation, variance
+from gan_cli.claims.lab import Lab
+from gan_cli.cli import commands
+from gan_cli.losses import Minimax, NonSaturating
+from gan_cli.noise import Normal
+from gan_cli.page import render
+from gan_cli.training import loop
+from tests.conftest import Cli
+
+BY_NAME = {claim.name: claim for claim in claims()}
+#: Claims that need training: few steps show that they run, not that they hold.
+TRAINED = {"any_map", "non_saturating", "too_large", "proposition_1", "theorem_1", "half"}
+
+
+def shown(name: str, tmp_path: Path, *, seed: int = 0) -> Outcome:
+    return BY_NAME[name].show(Lab(tmp_path, seed=seed, fast=True))
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.name)
+def test_each_experiment_gives_a_number_and_a_picture(claim: Claim, tmp_path: Path) -> None:
+    outcome = shown(claim.name, tmp_path)
+    assert all(math.isfinite(check.value) for check in outcome.checks)
+    assert all(check.limit for check in outcome.checks)
+    assert outcome.picture.axes
+    for plot in outcome.picture.axes:
+        assert plot.get_xlabel() or plot.get_xticklabels()
+    if claim.name not in TRAINED:
+        assert outcome.verdict in (HOLDS, LIMITS), [c for c in outcome.checks if not c.passes]
+        assert shown(claim.name, tmp_path, seed=1).verdict in (HOLDS, LIMITS)
+
+
+def test_numbers_rise_and_every_claim_is_explained() -> None:
+    numbers = [claim.number for claim in claims()]
+    assert numbers == sorted(set(numbers))
+    for claim in claims():
+        text = explanation(claim)
+        assert len(text.split("\n\n")) >= 2, claim.name
+        assert len(text) > 250, claim.name
+        assert claim.statement.endswith(".")
+        assert "note" in claim.source
+
+
+def test_the_page_of_the_docs_lists_all_claims() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "claims.md").read_text(encoding="utf-8")
+    rows = [f"| {claim.number} | `{claim.name}` | {claim.statement} |" for claim in claims()]
+    assert [line for line in page.splitlines() if line.startswith("| ") and "`" in line] == rows
+    assert f"These {len(rows)} are shown" in page
+
+
+def wrong_sign(_self: object, fake: Tensor, _real: Tensor | None = None) -> Tensor:
+    return torch.nn.functional.softplus(fake).mean()
+
+
+def half_a_loss(self: NonSaturating, real: Tensor, fake: Tensor) -> Tensor:
+    return self.real_term(real)
+
+
+def generator_first(
+    state: Any, turns: Any, *, k: int, move: Any, log_due: bool, guard: Any = None
+) -> Any:
+    batch = loop.draw(state.batches)
+    scalars = loop.play(turns["g"], state.optimizers["g"], batch=batch, move=move, log_due=log_due)
+    for _ in range(k):
+        batch = loop.draw(state.batches)
+        loop.play(turns["d"], state.optimizers["d"], batch=batch, move=move, log_due=log_due)
+    state.step += 1
+    return scalars, 0.0
+
+
+def stale_noise(self: Normal, n: int, *, generator: torch.Generator) -> Tensor:
+    return torch.randn(n, self.dim, generator=torch.Generator().manual_seed(0)) * self.std
+
+
+@pytest.mark.parametrize(
+    ("target", "fault", "red"),
+    [
+        ("gan_cli.losses.Minimax.g", wrong_sign, "generator_descends"),
+        ("gan_cli.losses.NonSaturating.d", half_a_loss, "supervised_loss"),
+        ("gan_cli.claims.lab.one_step", generator_first, "algorithm_1"),
+        ("gan_cli.noise.Normal.sample", stale_noise, "algorithm_1"),
+    ],
+)
+def test_faults_turn_claims_red(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    fault: Callable[..., Any],
+    red: str,
+) -> None:
+    assert shown(red, tmp_path).verdict != FAILS
+    monkeypatch.setattr(target, fault)
+    assert shown(red, tmp_path).verdict == FAILS
+
+
+def test_checks_keep_their_limits() -> None:
+    assert Check("x", 1.0, at_least=1.0, at_most=1.0).passes
+    assert not Check("x", 0.9, at_least=1.0).passes
+    assert not Check("x", math.nan, at_most=1.0).passes
+    figure, _ = axes("x", "y")
+    assert Outcome([Check("x", 1.0, at_most=2.0)], figure).verdict == HOLDS
+    assert Outcome([Check("x", 1.0, at_most=2.0)], figure, limits="small x").verdict == LIMITS
+    assert Outcome([Check("x", 3.0, at_most=2.0)], figure, limits="small x").verdict == FAILS
+
+
+def test_integrals() -> None:
+    assert expectation(lambda x: x**2, mean=1.0, std=2.0) == pytest.approx(5.0, abs=1e-9)
+    assert variance(lambda x: 3 * x, std=2.0) == pytest.approx(36.0, abs=1e-6)
+
+
+def test_gradients_of_both_losses() -> None:
+    logit = torch.tensor([math.log(0.25 / 0.75)], requires_grad=True)
+    Minimax(d_weight=1.0).g(logit).backward()
+    assert logit.grad is not None
+    assert logit.grad.item() == pytest.approx(-0.25)
+
+
+@pytest.fixture
+def _no_vega(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This page has no charts; to join the charting library takes a second."""
+    monkeypatch.setattr(render, "vega_script", lambda: "")
+
+
+@pytest.mark.usefixtures("_no_vega")
+def test_the_command_writes_results_pictures_and_a_page(cli: Cli) -> None:
+    result = cli("claims=[21,value]", "fast=true", app=commands.CLAIMS)
+    assert result.code == 0
+    assert "2 of 2 hold" in result.out
+    folder = Path("outputs/claims")
+    entries = json.loads((folder / "claims.json").read_text())
+    assert [entry["number"] for entry in entries] == [4, 21]
+    for entry in entries:
+        assert (folder / entry["folder"] / "picture.png").is_file()
+        assert json.loads((folder / entry["folder"] / "data.json").read_text())
+    page = (folder / "index.html").read_text()
+    assert "V(D,G), the one number that both players fight over." in page
+    assert page.count("data:image/png;base64") == 2
+    assert "Their verdicts say nothing" in page
+
+
+@pytest.mark.usefixtures("_no_vega")
+def test_a_claim_that_fails_or_breaks_is_code_1(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gan_cli.losses.Minimax.g", wrong_sign)
+    result = cli("claims=generator_descends", "fast=true", app=commands.CLAIMS)
+    assert result.code == 1
+    assert "does not hold" in result.out
+
+    def breaks(*_: object) -> Tensor:
+        raise RuntimeError("<b>broken</b>")
+
+    monkeypatch.setattr("gan_cli.losses.Minimax.g", breaks)
+    assert cli("claims=5", "fast=true", app=commands.CLAIMS).code == 1
+    assert "RuntimeError: &lt;b&gt;broken" in Path("outputs/claims/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["claims=theorem_2"], "theorem_1"),
+        (["claims=[99]"], "no such claim"),
+        (["jobs=0"], "jobs"),
+        (["seed=-1"], "seed"),
+    ],
+)
+def test_mistakes_are_one_message(cli: Cli, arguments: list[str], said: str) -> None:
+    result = cli(*arguments, app=commands.CLAIMS)
+    assert result.code == 2
+    assert said in result.err
