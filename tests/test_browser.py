@@ -181,6 +181,108 @@ def test_curves_zoom_smooth_and_take_logarithms(browser: Browser, page: Path) ->
     assert browser.complaints() == []
 
 
+def test_ranges_that_are_mistaken_are_mended_or_told(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.js(
+        "document.getElementById('from').value = 900; document.getElementById('to').value = 300"
+    )
+    browser.js("document.getElementById('to').dispatchEvent(new Event('change'))")
+    assert browser.js("return [charts.from, charts.to]") == [300, 900]
+    browser.js("charts.change({from: 90000, to: null})")
+    wait(
+        browser,
+        "return document.querySelector('.plot').textContent",
+        "No logged step lies in this range.",
+    )
+    browser.find("#reset-zoom").click()
+    wait(browser, "return document.querySelectorAll('#chart-0 .plot svg').length", 1)
+    assert browser.complaints() == []
+
+
+def wait(browser: Browser, code: str, value: object) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser.driver, 10).until(lambda _: browser.js(code) == value)
+
+
+def chart_page(folder: Path, run: Path) -> Path:
+    """A run with a key that was logged once, equal curves, and values below 0."""
+    copied = Path(shutil.copytree(run, folder / "run"))
+    lines = [
+        {"step": step, "lr/d": 0.1, "lr/g": 0.1, "value": -1.0 - step / 2000, "time": float(step)}
+        for step in range(1, 501)
+    ]
+    lines[200] |= {"value/best": -1.3, "eval/precision_classifier": 0.99}
+    lines[400] |= {"eval/precision_classifier": 1.0}
+    (copied / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_run_page(copied, folder / "x.html")
+    return folder / "x.html"
+
+
+def test_charts_show_lone_points_equal_curves_and_limits(
+    browser: Browser, tmp_path: Path, run: Path
+) -> None:
+    browser.open(chart_page(tmp_path, run))
+    chart = "charts.data.charts.find((c) => c.title.startsWith('{}'))"
+    value, rates = chart.format("Value"), chart.format("Learning")
+    figure = f"document.getElementById({value}.id)"
+    dots = f"return {figure}.querySelectorAll('.mark-symbol.role-mark path').length"
+    assert browser.js(dots) == 1
+    assert browser.js(f"return [0, 1].map((i) => isDashed({rates}, i))") == [False, True]
+    precision = chart.format("eval/precision")
+    low, high = browser.js(f"return withinLimits({precision}, rowsOf({precision}))")
+    assert 0 < low < 0.99
+    assert high == 1
+    browser.find("#log-axis").click()
+    wait(browser, f"return Boolean({figure}.querySelector('.axis-note'))", True)
+    assert "stays linear" in browser.js(f"return {figure}.querySelector('.axis-note').textContent")
+    assert browser.complaints() == []
+
+
+def test_a_chart_has_a_name_a_table_and_the_step_of_the_pictures(
+    browser: Browser, page: Path
+) -> None:
+    browser.open(page)
+    assert browser.find("#chart-0 .plot").get_attribute("tabindex") == "0"
+    assert "over steps" in browser.find("#chart-0 .plot").get_attribute("aria-label")
+    browser.js("moveTime(2)")
+    left = browser.js("return parseFloat(document.querySelector('#chart-0 .now-line').style.left)")
+    browser.js("moveTime(8)")
+    right = browser.js("return parseFloat(document.querySelector('#chart-0 .now-line').style.left)")
+    width = browser.js("return charts.views['chart-0'].width()")
+    assert right - left == pytest.approx(600 / 2000 * width, rel=0.02)
+    assert "step 800" in browser.find("#values-at").text
+    browser.js("document.querySelector('#chart-0 .numbers').open = true")
+    wait(browser, "return document.querySelectorAll('#chart-0 .numbers tbody tr').length", 600)
+    assert browser.texts("#chart-0 .numbers th") == ["step", "prob/real", "prob/fake"]
+    assert browser.complaints() == []
+
+
+def test_keys_are_left_alone_where_no_pictures_are_seen(browser: Browser, page: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(page)
+    browser.js("document.getElementById('machine').scrollIntoView(); document.activeElement.blur()")
+    browser.js("moveTime(10); scrollTo(0, document.body.scrollHeight)")
+    browser.keys(Keys.HOME)
+    assert shown(browser)[0] == "step 1,000"
+    browser.js("document.getElementById('time').focus(); scrollTo(0, 0); moveTime(0)")
+    browser.keys(" ")
+    assert browser.find("#play").get_attribute("aria-pressed") == "true"
+
+
+def test_a_picture_is_enlarged(browser: Browser, page: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(page)
+    browser.js("document.querySelector('img.current').focus()")
+    browser.keys(Keys.ENTER)
+    assert browser.js("return document.querySelector('dialog.large').open")
+    assert browser.find("dialog.large img").get_attribute("src") == shown(browser)[1]
+    browser.keys(Keys.ESCAPE)
+    assert not browser.js("return document.querySelector('dialog.large').open")
+
+
 def test_what_is_set_outlives_a_reload(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.find("#theme").click()
@@ -194,6 +296,7 @@ def test_what_is_set_outlives_a_reload(browser: Browser, page: Path) -> None:
 def test_tables_sort(browser: Browser, tmp_path: Path, run: Path) -> None:
     copied = Path(shutil.copytree(run, tmp_path / "run"))
     record = {"step": 1, "eval/parzen": 1234.5, "eval/fid": 7.0, "eval/kid": 0.02}
+    record["eval/fid_error"] = 3.0
     (copied / "evaluation.json").write_text(json.dumps(record))
     write_run_page(copied, tmp_path / "x.html")
     browser.open(tmp_path / "x.html")
@@ -202,6 +305,11 @@ def test_tables_sort(browser: Browser, tmp_path: Path, run: Path) -> None:
     assert browser.texts(column) == ["0.02", "7", "1,234"]
     browser.find("table.sortable th:nth-child(2) button").click()
     assert browser.texts(column) == ["1,234", "7", "0.02"]
+    assert browser.find("th:nth-child(2)").get_attribute("aria-sort") == "descending"
+    errors = "table.sortable tbody td:nth-child(3)"
+    for _ in range(2):  # blanks stay last
+        browser.find("table.sortable th:nth-child(3) button").click()
+        assert browser.texts(errors) == ["± 3", "", ""]
 
 
 @pytest.mark.parametrize("width", [400, 1400])
@@ -275,6 +383,13 @@ def test_a_sweeps_page_filters_and_draws(browser: Browser, tmp_path: Path) -> No
     assert browser.js(visible) == ["k-5"]
     assert browser.find("#filter-count").text == "1 of 3"
     assert browser.js("return document.querySelectorAll('#parallel-chart svg').length") == 1
+    light, dark = (
+        browser.js(f"document.documentElement.dataset.theme = '{theme}'; return strengths()")
+        for theme in ("light", "dark")
+    )
+    brightness = [[sum(bytes.fromhex(c[1:])) for c in colours] for colours in (light, dark)]
+    assert brightness[0][0] > brightness[0][1]  # the better, the farther from the paper
+    assert brightness[1][0] < brightness[1][1]
     assert browser.complaints() == []
 
 

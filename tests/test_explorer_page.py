@@ -127,6 +127,10 @@ def test_a_new_sample_and_sliders(cli: Cli, browser: Browser, hands: Hands) -> N
     hands.press(hands.keys.ENTER)
     assert browser.run(count) == 24
     assert browser.run("return document.querySelector('.explorer-noise button').hidden")
+    hands.tab_to("Show fewer")
+    hands.press(hands.keys.ENTER)
+    sliders = "[...document.querySelectorAll('.explorer-noise .explorer-slider')]"
+    assert browser.run(f"return {sliders}.filter((e) => e.offsetParent).length") == 10
 
 
 def test_the_seed_gives_the_same_again(cli: Cli, browser: Browser, hands: Hands) -> None:
@@ -148,7 +152,10 @@ def test_paths_and_sums(cli: Cli, browser: Browser, hands: Hands) -> None:
     hands.tab_to("start: sample 1")
     hands.press(hands.keys.ENTER)
     status = "return document.querySelector('.explorer-choose [role=status]').textContent"
-    assert browser.run(status) == "Choose the picture for start."
+    assert browser.run(status) == "Choose the picture for start, or press Escape."
+    hands.press(hands.keys.ESCAPE)
+    assert browser.run(status).startswith("Click a picture")
+    hands.press(hands.keys.ENTER)
     before = hands.shown(PATH)
     browser.run("document.querySelectorAll('.explorer-grid button')[4].focus()")
     assert hands.focused() == "Sample 5"

@@ -1,6 +1,7 @@
 """Each thing that goes wrong is named by a small real run, and a healthy run stays silent."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from gan_cli.runs.records import without_machine
 from gan_cli.theory.density import GaussianMixture
-from gan_cli.training.health import RULES, Health, diversity
+from gan_cli.training.health import RULES, Health, diversity, diversity_within
 from tests.conftest import Cli
 
 NARROW = ["model.generator.hidden=[64]", "model.discriminator.hidden=[128]"]
@@ -155,3 +156,12 @@ def test_covered_modes_are_counted() -> None:
     points = torch.tensor([[0.1, 0.1], [0.0, 0.29], [5.0, 0.31], [2.0, 2.0]])
     assert mixture.covered(points) == 1
     assert mixture.covered(torch.tensor([[0.0, 4.8], [4.9, 0.0]])) == 2
+
+
+def test_diversity_within_classes_does_not_see_that_classes_differ() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 1, 1, 2])
+    centres = 10.0 * labels[:, None].float().expand(-1, 4)
+    assert diversity(centres) > 1
+    assert diversity_within(centres, labels) == 0
+    spread = torch.tensor([[1.0], [-1.0], [0.0], [1.0], [-1.0], [0.0], [9.0]])
+    assert diversity_within(centres + spread, labels) == pytest.approx(math.sqrt(2))

@@ -164,7 +164,7 @@ def test_a_log_that_does_nothing_writes_nothing(
     ("real", "fake", "verdict"),
     [
         (0.52, 0.50, "D(x) 0.52, D(G(z)) 0.50: D can hardly tell them apart"),
-        (0.75, 0.30, "D(x) 0.75, D(G(z)) 0.30: D can tell them apart, not always"),
+        (0.75, 0.30, "D(x) 0.75, D(G(z)) 0.30: D often tells them apart"),
         (0.95, 0.05, "D(x) 0.95, D(G(z)) 0.05: D can tell them apart"),
         (0.999, 0.001, "D(x) 1.00, D(G(z)) 0.00: D is sure of all, so G learns little"),
         (0.3, 0.6, "D(x) 0.30, D(G(z)) 0.60: D takes generated data for real"),

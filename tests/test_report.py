@@ -22,9 +22,11 @@ from PIL import Image
 
 from gan_cli.cli import commands
 from gan_cli.page import vega
+from gan_cli.page.charts import Chart, charts_of
 from gan_cli.page.compare_page import comparison_page
-from gan_cli.page.curves import MOST_POINTS, Curves, charts_of, thin
+from gan_cli.page.curves import MOST_POINTS, Curves, thin
 from gan_cli.page.embed import embed
+from gan_cli.page.evaluated import evaluation_rows
 from gan_cli.page.reading import read_story
 from gan_cli.page.run_page import run_page, write_run_page
 from gan_cli.page.settings_of import Estimate, differ, settings_of
@@ -344,7 +346,7 @@ TEN = [0.5] * 10
                 {"eval/parzen": [1.0] * 9 + [5.0], "eval/parzen_error": [2.0] * 10},
             ),
             "good",
-            "best at the end: 5 ± 2 at step 1,000 (high is better)",
+            "The last evaluation was the best: eval/parzen is 5 ± 2 at step 1,000 (high is better)",
         ),
     ],
 )
@@ -352,6 +354,111 @@ def test_the_verdict(story: Story, level: str, said: str) -> None:
     verdict = judge(story, findings_of(story))
     assert said in " ".join(verdict.sentences)
     assert verdict.level == level
+
+
+def said_of(story: Story) -> str:
+    verdict = judge(story, findings_of(story))
+    return " ".join([*verdict.sentences, *verdict.advice])
+
+
+def test_measured_values_contradict_a_d_that_says_one_half() -> None:
+    far = {"divergence/jsd": [0.357], "divergence/jsd_floor": [0.0015]}
+    story = story_of({"prob/real": TEN, "prob/fake": TEN, **far})
+    assert judge(story, findings_of(story)).level == "watch"
+    assert "52% of log 2" in said_of(story)
+    story.series |= story_of({"modes/high_quality": [0.43], "discriminator/error": [0.29]}).series
+    assert "Only 43% of the samples lie near a mode" in said_of(story)
+    assert "so D(x) near 1/2 proves little" in said_of(story)
+    near = {"divergence/jsd": [0.02], "modes/high_quality": [0.98], "discriminator/error": [0.04]}
+    story = story_of({"prob/real": TEN, "prob/fake": TEN, **near})
+    assert judge(story, findings_of(story)).level == "good"
+
+
+def test_one_picture_a_class_is_told() -> None:
+    alike = {"diversity/fake_within": [0.02] * 10, "diversity/real_within": TEN}
+    story = story_of({"diversity/fake": TEN, "diversity/real": TEN, **alike})
+    assert judge(story, findings_of(story)).level == "watch"
+    assert "only 0.04 times as much as data of one class" in said_of(story)
+
+
+def test_the_verdict_says_what_was_not_measured() -> None:
+    story = story_of({"loss/d": TEN, "divergence/jsd": [0.02] * 5})
+    assert "It was last measured at step 500 of 1,000" in said_of(story)
+    story = story_of({"loss/d": TEN, "divergence/jsd": [0.02]}, saved=[1000])
+    assert "It was measured once: eval_every=N" in said_of(story)
+    assert "Nothing was measured" in said_of(story_of({"loss/d": TEN}, saved=[1000]))
+
+
+def test_short_runs_are_called_short() -> None:
+    story = read_story(GOLDEN / "vanilla")
+    assert "0.05 % of the default 8,000 steps" in said_of(story)
+    assert "go on with it" in said_of(story)
+
+
+def test_resumptions_stand_in_the_verdict() -> None:
+    events = [Event(step, "resumed", "resumed") for step in (200, 400)]
+    assert "Resumed 2 times, at step 200, 400." in said_of(story_of({"loss/d": TEN}, events=events))
+
+
+def test_a_diverged_run_without_checkpoint_is_repeated_with_a_smaller_rate(tmp_path: Path) -> None:
+    run = copy_of(GOLDEN / "vanilla", tmp_path)
+    shutil.rmtree(run / "checkpoints")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["optimizer"]["lr"] = 1e6
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    story = read_story(run)
+    story.ended = "training diverged at step 1: grad_norm/g=inf"
+    page = Page(run_page(story))
+    assert "optimizer.lr is 1e+06, the default is 0.001" in page.text
+    assert re.search(r"trygan-train .*optimizer\.lr=0\.001", page.text)
+    assert "gan-evaluate run=" not in page.text
+    assert "resume=" not in page.text
+
+
+def test_the_measured_table_names_steps_and_yardsticks() -> None:
+    values = {
+        "divergence/jsd": [0.3, 0.2],
+        "divergence/jsd_floor": [0.01, 0.01],
+        "modes/high_quality": [0.9],
+        "eval/frechet_classifier": [5.0],
+        "eval/nearest_fake": [0.2],
+        "eval/nearest_test": [0.1],
+    }
+    rows = {row["key"]: row for row in evaluation_rows(story_of(values))}
+    assert (rows["divergence/jsd"]["real"], rows["divergence/jsd"]["step"]) == ("0.01", "200")
+    assert rows["modes/high_quality"]["real"] == "1 is perfect"
+    assert rows["eval/frechet_classifier"]["real"] == "0 is perfect"
+    assert rows["eval/nearest_fake"]["real"] == "0.1"
+    assert "divergence/jsd_floor" not in rows
+
+
+NON_SATURATING = {"loss": {"_target_": "gan_cli.losses.NonSaturating", "d_weight": 1.0}}
+LEAST_SQUARES = {"loss": {"_target_": "gan_cli.losses.LeastSquares", "d_weight": 1.0}}
+
+
+def chart_named(title: str, config: dict[str, Any], *keys: str) -> Chart:
+    series = {key: Series([1], [0.5]) for key in keys}
+    return next(chart for chart in charts_of(series, config) if chart.title == title)
+
+
+def test_balance_lines_know_the_third_term() -> None:
+    """D at 1/2 pays log 2 for each of its terms: two, or three with wrong labels."""
+    losses = chart_named("Losses", NON_SATURATING, "loss/d", "loss/g")
+    assert [value for value, _ in losses.rules] == pytest.approx([math.log(4), math.log(2)])
+    third = chart_named("Losses", NON_SATURATING, "loss/d", "loss/g", "prob/mismatch")
+    assert [value for value, _ in third.rules] == pytest.approx(
+        [3 * math.log(2), math.log(4), math.log(2)]
+    )
+    assert "below -log 4" in chart_named("Value V(D,G)", {}, "value", "prob/mismatch").note
+    assert "p_g = p_data" in chart_named("Value V(D,G)", {}, "value").rules[0][1]
+    scaled = {"loss": {**NON_SATURATING["loss"], "d_weight": 0.5}}
+    assert chart_named("Losses", scaled, "loss/d").rules == ()
+
+
+def test_scores_of_least_squares_have_targets() -> None:
+    rules = chart_named("D's scores", LEAST_SQUARES, "score/real", "score/fake").rules
+    assert [value for value, _ in rules] == [1.0, 0.5, 0.0]
+    assert chart_named("D's scores", {}, "score/real").rules == ()
 
 
 def test_the_verdict_advises_the_monitors_remedy() -> None:
@@ -504,6 +611,20 @@ def test_a_comparison_says_which_differences_are_larger_than_the_noise() -> None
     assert "By eval/frechet_classifier (low is better)" in page.text
 
 
+def test_a_comparison_gives_intervals_and_paths() -> None:
+    values = {"eval/frechet_classifier": 5.0, "eval/frechet_classifier_error": 1.0}
+    values |= {"eval/diversity_fake": 1.0, "eval/diversity_fake_error": 0.1}
+    first = run_with("here/a", {"optimizer.lr": 0.1}, values)
+    values |= {"eval/frechet_classifier": 9.0, "eval/diversity_fake": 2.0}
+    page = Page(comparison_page([first, run_with("here/b", {"optimizer.lr": 0.2}, values)]))
+    assert "B - A = 4 ± 2.772" in page.text  # 1.96 sqrt 2
+    assert "B differs from A beyond the noise" in page.text or (
+        "A differs from B beyond the noise" in page.text
+    )
+    assert "here/a" in page.text
+    assert "repeat the first run of A" in page.text
+
+
 def test_a_sweeps_page_ranks_finished_jobs_and_says_why_others_failed(tmp_path: Path) -> None:
     from gan_cli.page.sweep_page import write_sweep_page
 
@@ -522,10 +643,40 @@ def test_a_sweeps_page_ranks_finished_jobs_and_says_why_others_failed(tmp_path: 
     page = Page(text)
     assert "4 jobs: 3 done, 1 failed." in page.text
     assert "b with 1 ± 0.2" in page.text
-    assert "Within the error, as good: d." in page.text
+    assert "Cannot be told apart from it: d." in page.text
+    assert "another seed may change more" in page.text
     assert [job["job"] for job in page.data["sweep-data"]["jobs"]] == ["b", "d", "a", "c"]
     assert "it broke <b>c</b>" in page.text
     assert len(text) < LARGEST
+
+
+def sweep_job(folder: Path, job: str, swept: dict[str, str], value: float, **config: Any) -> None:
+    Record(job, "m", swept=swept, objective="eval/fid", direction="minimize", state="done").write(
+        folder
+    )
+    (folder / job).mkdir()
+    line = {"step": 1, "eval/fid": value, "eval/fid_error": 0.1}
+    (folder / job / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / job / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_a_sweeps_page_takes_the_mean_over_seeds(tmp_path: Path) -> None:
+    from gan_cli.page.sweep_page import write_sweep_page
+
+    for k, values in ((1, (1.0, 5.0)), (2, (4.0, 4.2)), (3, (8.0, 8.1))):
+        for seed, value in enumerate(values):
+            swept = {"k": str(k), "seed": str(seed)}
+            sweep_job(tmp_path, f"k-{k}_seed-{seed}", swept, value, k=k, seed=seed)
+    sweep_job(tmp_path, "seed-0", {"seed": "0"}, 20.0, k=9, seed=0)
+    write_sweep_page(tmp_path, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert "Best setting by eval/fid (low is better): k=1 with 3 ± 2, the mean of 2 seeds." in (
+        page.text
+    )
+    assert "Cannot be told apart from it: k=2; k=3" in page.text  # two seeds prove little
+    assert "Settings with one seed have the error of their measurement alone" in page.text
+    jobs = {job["job"]: job["values"] for job in page.data["sweep-data"]["jobs"]}
+    assert jobs["seed-0"] == ["9", "0"]  # its config says k
 
 
 def test_the_charting_library_is_the_one_whose_digest_is_known() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from gan_cli.errors import SettingsError
 from gan_cli.games.base import Game
 from gan_cli.games.translating import Translating
 from gan_cli.page.story import Story
-from gan_cli.page.verdict import is_complete
+from gan_cli.page.verdict import default_steps, is_complete
+from gan_cli.runs.summary import smaller_rate
 from gan_cli.settings.defaults import overrides
 from gan_cli.settings.targets import PLACES, resolve
 from gan_cli.system.shell import arguments
@@ -19,7 +21,11 @@ from gan_cli.system.shell import arguments
 def commands_of(story: Story) -> list[tuple[str, str, str]]:
     """What it does, the command, and a remark, for each."""
     run = Path(story.directory)
-    steps = {"steps": 2 * story.last_step} if is_complete(story) else {}
+    curves = ("curves", f"tensorboard --logdir {shlex.quote(str(run))}", "")
+    if not story.saved:  # there is nothing to go on with
+        return [*repeating(story), curves]
+    longer = default_steps(story) or 2 * story.last_step
+    steps = {"steps": longer} if is_complete(story) else {}
     commands = [
         *repeating(story),
         ("go on", f"gan-train {arguments(resume=run, **steps)}", ""),
@@ -31,7 +37,7 @@ def commands_of(story: Story) -> list[tuple[str, str, str]]:
         commands.append(("translate", f"gan-translate {use}", ""))
     elif game is not None:
         commands.append(("sample", f"gan-sample {arguments(run=run)}", ""))
-    return [*commands, ("curves", f"tensorboard --logdir {shlex.quote(str(run))}", "")]
+    return [*commands, curves]
 
 
 def repeating(story: Story) -> list[tuple[str, str, str]]:
@@ -41,7 +47,13 @@ def repeating(story: Story) -> list[tuple[str, str, str]]:
     except Exception:  # noqa: BLE001  (a damaged config may hold anything)
         return []
     remark = "the same seed, threads, versions and kind of CPU give the same run"
-    return [("repeat", f"gan-train {words}", remark)]
+    commands = [("repeat", f"gan-train {words}", remark)]
+    if "diverged" in story.ended:
+        with contextlib.suppress(LookupError, TypeError, ValueError):  # the config is damaged
+            tried = {**overrides(story.config), "optimizer.lr": smaller_rate(story.config)}
+            command = f"gan-train {arguments(**tried)}"
+            commands.insert(0, ("try", command, "the same with a smaller learning rate"))
+    return commands
 
 
 def game_of(story: Story) -> type[Game[Any]] | None:

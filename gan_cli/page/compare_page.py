@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, domains
+from gan_cli.page.charts import MACHINE, Chart, charts_of, domains
+from gan_cli.page.commands import repeating
+from gan_cli.page.curves import Curves, chart_json
+from gan_cli.page.differences import metric_rows
 from gan_cli.page.embed import BUDGET, embed
+from gan_cli.page.measured import JUDGES
 from gan_cli.page.reading import read_story
 from gan_cli.page.render import render, write_page
 from gan_cli.page.run_page import in_yaml
-from gan_cli.page.settings_of import Estimate, Setting, band, differ, estimate, settings_of
+from gan_cli.page.settings_of import (
+    Setting,
+    band,
+    estimate,
+    settings_of,
+)
 from gan_cli.page.story import Story
-from gan_cli.page.verdict import JUDGES, findings_of, judge
-from gan_cli.runs.log import SAMPLES, number
-from gan_cli.runs.meaning import better, meaning_of
+from gan_cli.page.verdict import findings_of, judge
+from gan_cli.runs.log import SAMPLES
+from gan_cli.runs.meaning import meaning_of
 
 MOST_PICTURED = 12  # runs whose pictures stand side by side
+
+
+@dataclass(frozen=True)
+class Overlaid:
+    """A chart with a curve of each setting.
+
+    Attributes:
+        key: that it draws.
+        drawn: as the page's script reads it.
+        note: how to read it.
+        is_folded: it says nothing of the settings: all are the same, or it is of the machine.
+    """
+
+    key: str
+    drawn: dict[str, Any]
+    note: str
+    is_folded: bool
 
 
 def write_comparison(directories: Sequence[Path], file: Path) -> list[Story]:
@@ -54,9 +81,11 @@ def comparison_page(stories: Sequence[Story]) -> str:
         runs=run_rows(settings),
         keys=difference_table(settings),
         rows=rows,
+        best=best_commands(rows, settings),
+        has_noise=any("beyond the noise" in row["statement"] for row in rows),
         charts=charts,
         pictures=pictures,
-        curves={**curves.as_json(), "charts": [drawn for _, drawn in charts]},
+        curves={**curves.as_json(), "charts": [chart.drawn for chart in charts]},
         damage=[f"{story.name}: {text}" for story in stories for text in story.damage],
     )
 
@@ -74,7 +103,8 @@ def run_rows(settings: Sequence[Setting]) -> list[dict[str, str]]:
                     "seed": str(story.config.get("seed", "")),
                     "word": verdict.word,
                     "level": verdict.level,
-                    "said": " ".join(verdict.sentences[:2]),
+                    "said": " ".join([verdict.sentences[0], verdict.reason]),
+                    "path": str(story.directory),
                 }
             )
     return rows
@@ -86,29 +116,39 @@ def difference_table(settings: Sequence[Setting]) -> list[tuple[str, list[str]]]
     return [(key, [in_yaml(setting.values[key]) for setting in settings]) for key in keys]
 
 
-def overlaid(settings: Sequence[Setting], curves: Curves) -> list[tuple[Chart, dict[str, Any]]]:
+def overlaid(settings: Sequence[Setting], curves: Curves) -> list[Overlaid]:
     """A chart for each key that at least one run has, with a curve or a band for each setting."""
     stories = [story for setting in settings for story in setting.runs]
     series = {key: values for story in stories for key, values in story.series.items()}
-    charts: list[tuple[Chart, dict[str, Any]]] = []
+    charts: list[Overlaid] = []
     for parent in charts_of(series, settings[0].runs[0].config):
         for key in parent.keys:
-            names = []
+            names, values = [], []
             for index, setting in enumerate(settings):
-                values = band(setting.runs, key)
-                if values is not None:
+                rows = band(setting.runs, key)
+                if rows is not None:
                     name = f"{index}:{key}"
-                    curves.add_band(name, *values)
+                    curves.add_band(name, *rows)
                     names.append((name, setting.label, index))
+                    values.append({value for row in rows[1:] for value in row.values})
             if names:
-                chart = Chart(key, parent.unit, (key,), parent.rules, parent.log)
-                labels = [(name, label) for name, label, _ in names]
-                drawn = chart_json(chart, labels, f"chart-{len(charts)}")
+                drawn = chart_json(
+                    replace(parent, title=title_of(parent, key)),
+                    [(name, label) for name, label, _ in names],
+                    f"chart-{len(charts)}",
+                )
                 for entry, (_, _, index) in zip(drawn["series"], names, strict=True):
                     entry["color"] = index
                 known = meaning_of(key)
-                charts.append((Chart(key, "", (), note=known.text if known else ""), drawn))
-    return sorted(charts, key=lambda pair: rank_of(pair[0].title))
+                is_same = len(set.union(*values)) == 1
+                note = known.text if known else ""
+                charts.append(Overlaid(key, drawn, note, is_same or parent in MACHINE))
+    return sorted(charts, key=lambda chart: rank_of(chart.key))
+
+
+def title_of(parent: Chart, key: str) -> str:
+    """The title of a key's chart: as on the page of a run, with the key if that draws several."""
+    return parent.title if parent.keys == (key,) else f"{parent.title}: {key}"
 
 
 def rank_of(key: str) -> int:
@@ -119,73 +159,13 @@ def rank_of(key: str) -> int:
     return len(groups) + (0 if key.startswith("eval/") else 1)
 
 
-def metric_rows(settings: Sequence[Setting]) -> list[dict[str, Any]]:
-    """Every measured key that can be better or worse, with each setting's value and a statement."""
-    keys = dict.fromkeys(
-        key
-        for setting in settings
-        for story in setting.runs
-        for key in (*story.evaluation, *story.series)
-        if better(key) is not None
-    )
-    rows = []
-    for key in keys:
-        estimates = [estimate(setting.runs, key) for setting in settings]
-        there = [(e, s) for e, s in zip(estimates, settings, strict=True) if e is not None]
-        known = meaning_of(key)
-        rows.append(
-            {
-                "key": key,
-                "better": better(key),
-                "cells": [cell(e) for e in estimates],
-                "statement": statement(there, direction=str(better(key))),
-                "meaning": known.text if known else "",
-            }
-        )
-    order = {key: index for index, key in enumerate(JUDGES)}
-    return sorted(rows, key=lambda row: order.get(row["key"], len(order)))
-
-
-def cell(value: Estimate | None) -> str:
-    """An estimate as a table shows it."""
-    if value is None:
-        return ""
-    error = "" if value.error is None else f" ± {number(value.error)}"
-    seeds = f" ({value.runs} seeds)" if value.runs > 1 else ""
-    return f"{number(value.value)}{error}{seeds}"
-
-
-def statement(there: Sequence[tuple[Estimate, Setting]], *, direction: str) -> str:
-    """Which differences are larger than the noise."""
-    if len(there) < 2:
-        return "measured of one setting only"
-    ordered = sorted(there, key=lambda pair: pair[0].value, reverse=direction == "high")
-    best, best_setting = ordered[0]
-    letter = best_setting.label.partition(":")[0]
-    worse: list[str] = []
-    alike: list[str] = []
-    unknown: list[str] = []
-    for value, setting in ordered[1:]:
-        other = setting.label.partition(":")[0]
-        is_other = differ(best, value)
-        (unknown if is_other is None else worse if is_other else alike).append(other)
-    parts = []
-    if worse:
-        parts.append(f"{letter} is better than {', '.join(worse)} beyond the noise")
-    if alike:
-        parts.append(f"{letter} and {', '.join(alike)} cannot be told apart")
-    if unknown:
-        parts.append(f"{letter} looks better than {', '.join(unknown)}; the errors are not known")
-    return "; ".join(parts)
-
-
 def sentences(rows: Sequence[dict[str, Any]], settings: Sequence[Setting]) -> list[str]:
     """What the page says first."""
     seeds = [len(setting.runs) for setting in settings]
     told = [f"{len(settings)} settings, {sum(seeds)} runs."]
     if len(settings) == 1:
         return [f"One setting, {seeds[0]} runs: they differ in their seeds only."]
-    judged = [row for row in rows if row["key"] in JUDGES and "only" not in row["statement"]]
+    judged = judged_rows(rows)
     if judged:
         row = judged[0]
         told.append(f"By {row['key']} ({row['better']} is better): {row['statement']}.")
@@ -202,6 +182,24 @@ def sentences(rows: Sequence[dict[str, Any]], settings: Sequence[Setting]) -> li
     return told
 
 
+def judged_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows by which settings are judged, if they were measured of more than one."""
+    return [row for row in rows if row["key"] in JUDGES and "only" not in row["statement"]]
+
+
+def best_commands(
+    rows: Sequence[dict[str, Any]], settings: Sequence[Setting]
+) -> tuple[str, list[tuple[str, str, str]]]:
+    """The setting that is the best by what judges them, and how to repeat its first run."""
+    for row in judged_rows(rows):
+        values = [estimate(setting.runs, row["key"]) for setting in settings]
+        there = [(e.value, s) for e, s in zip(values, settings, strict=True) if e is not None]
+        pick = min if row["better"] == "low" else max
+        best = pick(there, key=lambda pair: pair[0])[1]
+        return best.label, repeating(best.runs[0])
+    return "", []
+
+
 def pictures_of(settings: Sequence[Setting]) -> dict[str, Any]:
     """The samples of each run, for one slider; runs beyond MOST_PICTURED are left out."""
     runs = [(setting, story) for setting in settings for story in setting.runs]
@@ -213,9 +211,7 @@ def pictures_of(settings: Sequence[Setting]) -> dict[str, Any]:
         if strip.frames:
             name = f"run-{index}"
             folders[name] = [{"step": step, "src": source} for step, source in strip.frames]
-            entries.append(
-                {"folder": name, "title": f"{setting.label.partition(':')[0]}: {story.name}"}
-            )
+            entries.append({"folder": name, "title": story.name, "setting": setting.label})
     steps = sorted({int(frame["step"]) for frames in folders.values() for frame in frames})
     return {
         "folders": folders, "entries": entries, "steps": steps, "real": None,

@@ -38,9 +38,9 @@ def read_story(directory: Path, *, running: bool | None = None) -> Story:
     read_log(story)
     find_pictures(story)
     read_evaluation(story)
-    saved = saved_steps(story)
+    story.saved = saved_steps(story)
     logged = [series.steps[-1] for series in story.series.values()]
-    story.last_step = max([*saved, *logged], default=0)
+    story.last_step = max([*story.saved, *logged], default=0)
     story.running = is_locked(directory) if running is None else running
     return story
 
@@ -65,11 +65,12 @@ def read_metrics(story: Story) -> None:
         return
     unreadable, left_out = 0, set[str]()
     for line in scan(file):
-        if line.step is None or line.values is None:
+        step = line.step
+        if step is None or line.values is None:
             unreadable += 1
             continue
         story.lines += 1
-        left_out |= take_line(story, line.step, numbers_in(line.values))
+        left_out |= take_line(story, step, numbers_in(line.values))
     if left_out:
         story.damage.append(f"{METRICS}: {len(left_out)} keys beyond {MOST_KEYS} are left out.")
     if unreadable:
@@ -86,10 +87,12 @@ def take_line(story: Story, step: int, numbers: Mapping[str, float]) -> set[str]
     for key, value in numbers.items():
         if key == "step":
             continue
-        if key not in story.series and len(story.series) >= MOST_KEYS:
+        series = story.series.get(key)
+        if series is None and len(story.series) >= MOST_KEYS:
             left_out.add(key)
             continue
-        series = story.series.setdefault(key, Series())
+        if series is None:
+            series = story.series[key] = Series()
         if not series.steps or step > series.steps[-1]:
             series.steps.append(step)
             series.values.append(float(value))

@@ -18,7 +18,7 @@ from gan_cli.system.files import replacing
 
 HERE = Path(__file__).parent
 #: Every page has these, in this order.
-SCRIPTS = ("page.js", "charts.js")
+SCRIPTS = ("page.js", "spec.js", "numbers.js", "charts.js")
 
 
 @cache

@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from gan_cli.page.charts import MACHINE, Chart, charts_of
 from gan_cli.page.commands import commands_of
-from gan_cli.page.curves import Chart, Curves, chart_json, charts_of, real_of
+from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, Strip, embed
+from gan_cli.page.evaluated import evaluation_rows
 from gan_cli.page.explore import SCRIPTS as EXPLORER_SCRIPTS
 from gan_cli.page.explore import Explorer, explorer
 from gan_cli.page.reading import read_story
@@ -19,8 +21,7 @@ from gan_cli.page.render import render, write_page
 from gan_cli.page.story import Story
 from gan_cli.page.verdict import Finding, duration, findings_of, judge, spans_text
 from gan_cli.runs import checkpoint
-from gan_cli.runs.log import REAL, SAMPLES, number
-from gan_cli.runs.meaning import better, meaning_of
+from gan_cli.runs.log import REAL, SAMPLES
 from gan_cli.runs.resume import PLACE, STARTING
 from gan_cli.runs.summary import NOT_SETTINGS
 from gan_cli.settings.defaults import NAMED, changed_options, changes
@@ -34,8 +35,7 @@ FOLDERS = {
     "filters": "First filters of D",
     "nearest": "Samples and their nearest training data",
 }
-#: How keys of evaluations begin.
-MEASURED = ("eval/", "divergence/", "discriminator/", "value/")
+DOMAINS = ("_a", "_b")  # endings of keys
 SAMPLES_SHARE = 0.6  # of the bytes for pictures
 
 
@@ -80,7 +80,6 @@ def run_page(story: Story, *, reload: bool = False) -> str:
         story=story,
         verdict=judge(story, findings),
         findings=[finding_row(finding) for finding in findings],
-        resumptions=[event.step for event in story.events if event.kind == "resumed"],
         strips=[
             {"folder": name, "title": title_of(name, story), "strip": strip}
             for name, strip in strips.items()
@@ -90,6 +89,7 @@ def run_page(story: Story, *, reload: bool = False) -> str:
         lacks_real=real is None and story.kind == "images",
         names=[name_in(story.config, group) for group in ("model", "data")],
         charts=list(zip(charts, drawn, strict=True)),
+        machine=MACHINE,
         curves={**curves.as_json(), "charts": drawn, "events": events_json(story, findings)},
         evaluations=evaluation_rows(story),
         evaluated=story.evaluation,
@@ -156,8 +156,14 @@ def pictures_json(strips: Mapping[str, Strip], real: str | None) -> dict[str, An
 
 def chart_of(chart: Chart, index: int, curves: Curves) -> dict[str, Any]:
     """A chart with those of its curves that the run has."""
-    names = [(key, key) for key in chart.keys if key in curves.curves]
-    return chart_json(chart, names, f"chart-{index}")
+    keys = [key for key in chart.keys if key in curves.curves]
+    drawn = chart_json(chart, [(key, key) for key in keys], f"chart-{index}")
+    if any(key.endswith(DOMAINS) for key in keys):  # a colour for each domain, dashes for real data
+        for key, entry in zip(keys, drawn["series"], strict=True):
+            domain = [key.endswith(ending) for ending in DOMAINS]
+            entry |= {"color": domain.index(True) if any(domain) else len(DOMAINS)}
+            entry |= {"dash": "/real" in key}
+    return drawn
 
 
 def events_json(story: Story, findings: list[Finding]) -> dict[str, Any]:
@@ -178,38 +184,6 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "active": finding.active,
         "step": finding.spans[-1][0] if finding.spans else None,
     }
-
-
-def evaluation_rows(story: Story) -> list[dict[str, str]]:
-    """What was measured: by gan-evaluate, else the newest evaluation of training."""
-    record: dict[str, Any] = {
-        key: value for key, value in story.newest().items() if is_measured(key)
-    }
-    record |= {key: value for key, value in story.evaluation.items() if is_measured(key)}
-    rows = []
-    for key, value in record.items():
-        if key.endswith("_error") or isinstance(value, str) or key == "eval/samples":
-            continue
-        if any(real_of(other) == key for other in record if other != key):
-            continue
-        error, real = record.get(f"{key}_error"), record.get(real_of(key))
-        known, direction = meaning_of(key), better(key)
-        rows.append(
-            {
-                "key": key,
-                "value": number(value),
-                "error": f"± {number(error)}" if isinstance(error, int | float) else "",
-                "real": number(real) if isinstance(real, int | float) else "",
-                "better": direction or "",
-                "meaning": known.text if known else "",
-            }
-        )
-    return rows
-
-
-def is_measured(key: str) -> bool:
-    """Whether a key is of an evaluation."""
-    return key.startswith(MEASURED) and key != "divergence/jsd_bound"
 
 
 def difference_rows(config: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -127,11 +127,20 @@ def estimate(runs: Sequence[Story], key: str) -> Estimate | None:
     there = [pair for pair in pairs if pair is not None]
     if not there:
         return None
-    values = np.array([value for value, _ in there])
-    if len(values) > 1:
-        error = float(values.std(ddof=1) / math.sqrt(len(values)))
-        return Estimate(float(values.mean()), error, len(values))
-    return Estimate(float(values[0]), there[0][1], 1)
+    return mean_of(there)
+
+
+def mean_of(values: Sequence[tuple[float, float | None]]) -> Estimate:
+    """The mean over runs with its standard error; of one run, its value with its own error.
+
+    Args:
+        values: of the runs, at least one, each with the error of its measurement.
+    """
+    numbers = np.array([value for value, _ in values])
+    if len(numbers) > 1:
+        error = float(numbers.std(ddof=1) / math.sqrt(len(numbers)))
+        return Estimate(float(numbers.mean()), error, len(numbers))
+    return Estimate(float(numbers[0]), values[0][1], 1)
 
 
 def measured(story: Story, key: str) -> tuple[float, float | None] | None:
@@ -151,12 +160,21 @@ def differ(a: Estimate, b: Estimate) -> bool | None:
     Returns:
         None if an error is not known.
     """
+    margin = margin_of(a, b)
+    return None if margin is None else abs(a.value - b.value) > margin
+
+
+def margin_of(a: Estimate, b: Estimate) -> float | None:
+    """Half the width of the 95 % interval of the difference of two estimates (Welch).
+
+    Returns:
+        None if an error is not known.
+    """
     if a.error is None or b.error is None:
         return None
     width = math.hypot(a.error, b.error)
     if width == 0:
-        return a.value != b.value
+        return 0.0
     shares = ((e.error or 0.0) / width for e in (a, b))  # no power of them is too large
     parts = sum(share**4 / e.freedom for share, e in zip(shares, (a, b), strict=True))
-    limit = stats.t.ppf((1 + CONFIDENCE) / 2, 1 / parts if parts else math.inf)
-    return bool(abs(a.value - b.value) > limit * width)
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, 1 / parts if parts else math.inf)) * width

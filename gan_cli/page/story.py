@@ -52,6 +52,7 @@ class Story:
         evaluation: the flat object of gan-evaluate; empty if there is none.
         machine: versions, machine and data, as the log says them.
         introduction: the run's first lines in words.
+        saved: the steps of its checkpoints.
         last_step: the newest step that is known.
         ended: how training ended, as the log says it; empty: it did not, or not in order.
         running: whether a process trains in it now.
@@ -67,6 +68,7 @@ class Story:
     evaluation: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     introduction: list[str] = field(default_factory=list)
+    saved: list[int] = field(default_factory=list)
     last_step: int = 0
     ended: str = ""
     running: bool = False
@@ -92,3 +94,10 @@ class Story:
     def newest(self) -> dict[str, float]:
         """The newest value of each key."""
         return {key: series.values[-1] for key, series in self.series.items()}
+
+    def option(self, *path: str) -> object:
+        """A value of the config by the names that lead to it; None: there is none."""
+        node: object = self.config
+        for name in path:
+            node = node.get(name) if isinstance(node, Mapping) else None
+        return node

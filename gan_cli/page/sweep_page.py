@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gan_cli.page.curves import Chart, Curves, chart_json
+from gan_cli.page.charts import Chart
+from gan_cli.page.commands import repeating
+from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, thumbnail
-from gan_cli.page.reading import read_metrics
+from gan_cli.page.reading import read_metrics, read_story
 from gan_cli.page.render import render, write_page
+from gan_cli.page.settings_of import Estimate, differ
 from gan_cli.page.story import REPORT, Series, Story
-from gan_cli.runs.jobs import Record, final_numbers, read_records
+from gan_cli.page.sweep_jobs import Job
+from gan_cli.page.sweep_settings import (
+    SweptSetting,
+    setting_rows,
+    setting_sentences,
+    swept_settings,
+    with_values,
+)
+from gan_cli.page.verdict import duration
+from gan_cli.runs.jobs import final_numbers, read_records
 from gan_cli.runs.log import SAMPLES, number
 from gan_cli.runs.meaning import better
 
@@ -30,32 +41,6 @@ COLUMNS = (
     "loss/d",
     "loss/g",
 )
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job of a sweep with what its run's files tell.
-
-    Attributes:
-        record: what became of it.
-        folder: of its run.
-        numbers: the newest of each key.
-    """
-
-    record: Record
-    folder: Path
-    numbers: dict[str, float]
-
-    @property
-    def value(self) -> float:
-        """Its objective; not a number if it has none."""
-        return self.numbers.get(self.record.objective or "", math.nan)
-
-    @property
-    def error(self) -> float | None:
-        """The standard error of its objective, if it is logged and finite."""
-        error = self.numbers.get(f"{self.record.objective}_error", math.nan)
-        return error if math.isfinite(error) else None
 
 
 def write_sweep_page(folder: Path, file: Path) -> int:
@@ -87,8 +72,9 @@ def sweep_page(folder: Path, jobs: Sequence[Job], *, beside: Path) -> str:
         jobs: all of them.
         beside: the folder that the page will lie in, for links.
     """
-    ranked = sorted(jobs, key=place_of)
+    ranked = with_values(sorted(jobs, key=place_of))
     objective = jobs[-1].record.objective if jobs else None
+    settings = swept_settings([job for job in ranked if objective and not place_of(job)[0]])
     swept = list(dict.fromkeys(key for job in jobs for key in job.record.swept))
     logged = {key for job in jobs for key in job.numbers}
     columns = [key for key in COLUMNS if key in logged and key != objective][:MOST_COLUMNS]
@@ -101,7 +87,10 @@ def sweep_page(folder: Path, jobs: Sequence[Job], *, beside: Path) -> str:
         scripts=("sweep.js",),
         title=folder.resolve().name,
         reload=0,
-        sentences=sentences(ranked, objective),
+        sentences=sentences(ranked, settings, objective),
+        settings=setting_rows(settings),
+        folder=str(folder),
+        commands=best_commands(settings[0].jobs if settings else ranked),
         objective=objective,
         direction=jobs[-1].record.direction if jobs else "",
         swept=swept,
@@ -121,7 +110,9 @@ def place_of(job: Job) -> tuple[int, float]:
     return 0, -job.value if job.record.direction == "maximize" else job.value
 
 
-def sentences(ranked: Sequence[Job], objective: str | None) -> list[str]:
+def sentences(
+    ranked: Sequence[Job], settings: Sequence[SweptSetting], objective: str | None
+) -> list[str]:
     """What the page says first: how the jobs ended, and which are best."""
     if not ranked:
         return ["No job of this sweep has left a record."]
@@ -135,28 +126,43 @@ def sentences(ranked: Sequence[Job], objective: str | None) -> list[str]:
         return [*told, "The sweep had no objective, so nothing ranks its jobs: objective=KEY does."]
     if place_of(best)[0]:
         return [*told, f"No finished job has logged objective={objective}."]
+    if settings:
+        return [*told, *setting_sentences(settings, objective)]
+    return [*told, *job_sentences(ranked, objective)]
+
+
+def job_sentences(ranked: Sequence[Job], objective: str) -> list[str]:
+    """Which job is the best, where no seeds were swept."""
+    best = ranked[0]
     error = f" ± {number(best.error)}" if best.error is not None else ""
-    told.append(
+    told = [
         f"Best by {objective} ({best.record.direction}): {best.record.job} with "
         f"{number(best.value)}{error}."
-    )
+    ]
     if best.error is None:
+        return [*told, "Its error is not known. Several seeds would show how much is chance."]
+    if near := [job.record.job for job in ranked[1:] if is_near(best, job)]:
         told.append(
-            "Its error is not known. Several seeds would show how much chance there is in it."
-        )
-    elif near := [job.record.job for job in ranked[1:] if is_near(best, job)]:
-        told.append(
-            f"Within the error, as good: {', '.join(near[:6])}"
+            f"Cannot be told apart from it: {', '.join(near[:6])}"
             f"{' and more' if len(near) > 6 else ''}."
         )
+    told.append("The errors are those of measuring one run: another seed may change more.")
     return told
 
 
 def is_near(best: Job, job: Job) -> bool:
     """Whether a job's objective cannot be told from the best one's."""
-    if place_of(job)[0] or best.error is None or job.error is None:
+    if place_of(job)[0]:
         return False
-    return abs(job.value - best.value) <= 1.96 * math.hypot(best.error, job.error)
+    one, other = Estimate(best.value, best.error, 1), Estimate(job.value, job.error, 1)
+    return differ(one, other) is False
+
+
+def best_commands(ranked: Sequence[Job]) -> list[tuple[str, str, str]]:
+    """How to repeat the best job; nothing if none has an objective."""
+    if not ranked or place_of(ranked[0])[0]:
+        return []
+    return repeating(read_story(ranked[0].folder, running=False))
 
 
 def row_of(job: Job, columns: Sequence[str], *, is_here: bool) -> dict[str, Any]:
@@ -170,7 +176,8 @@ def row_of(job: Job, columns: Sequence[str], *, is_here: bool) -> dict[str, Any]
         "failed": record.failed,
         "swept": record.swept,
         "step": f"{numbers['step']:.0f}" if "step" in numbers else "",
-        "minutes": f"{numbers['time'] / 60:.1f}" if "time" in numbers else "",
+        "time": duration(numbers["time"]) if "time" in numbers else "",
+        "seconds": numbers.get("time", ""),
         "objective": "" if math.isnan(job.value) else number(job.value),
         "sort": "" if math.isnan(job.value) else job.value,
         "error": "" if job.error is None else f"± {number(job.error)}",
@@ -213,7 +220,8 @@ def objective_over_steps(
     if not names:
         return None
     direction = better(objective)
-    title = f"{objective} over steps" + (f" ({direction} is better)" if direction else "")
+    best = f", the {len(names)} best" if len(jobs) > MOST_CURVES else ""
+    title = f"{objective} over steps{best}" + (f" ({direction} is better)" if direction else "")
     return chart_json(Chart(title, objective, ()), names, "chart-objective")
 
 

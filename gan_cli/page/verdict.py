@@ -6,28 +6,23 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gan_cli.page.measured import (
+    alike_sentences,
+    best_sentences,
+    contradictions,
+    judge_key,
+    was_improving,
+)
 from gan_cli.page.story import Series, Story
-from gan_cli.runs.log import number
-from gan_cli.runs.meaning import better
 from gan_cli.runs.summary import against_divergence, how_it_went
+from gan_cli.settings.defaults import changes
 from gan_cli.training.health import RULES
 
 GOOD, WATCH, BAD, GOING = "good", "watch", "bad", "going"
+
+#: Of the default number of steps, below which a run was short.
+SHORT = 0.5
 WORDS = {GOOD: "no warning", WATCH: "look closer", BAD: "in trouble", GOING: "under way"}
-#: Keys by which a run is judged if it has no objective: the first that it logs.
-JUDGES = (
-    "divergence/jsd",
-    "eval/frechet_classifier",
-    "eval/fid",
-    "eval/translation_a2b",
-    "eval/kernel_classifier",
-    "eval/parzen",
-    "eval/cycle_a",
-)
-
-
-#: Diversity of samples, as a share of the data's, below which a person should look.
-ALIKE = 0.4
 
 
 @dataclass(frozen=True)
@@ -38,11 +33,13 @@ class Verdict:
         level: one of GOOD, WATCH, BAD and GOING.
         sentences: the first says how far it is.
         advice: what to try, each a sentence.
+        reason: why it is not good, a sentence; empty if it is.
     """
 
     level: str
     sentences: tuple[str, ...]
     advice: tuple[str, ...]
+    reason: str = ""
 
     @property
     def word(self) -> str:
@@ -73,7 +70,9 @@ def findings_of(story: Story) -> list[Finding]:
     for rule in RULES:
         series = story.series.get(rule.key)
         name = rule.name.replace("_", " ")
-        texts = [e.text for e in story.events if e.kind == "health" and e.text.startswith(name)]
+        texts = [
+            e.text for e in story.events if e.kind == "health" and e.text.startswith(f"{name}:")
+        ]
         if series is None and not texts:
             continue
         spans = spans_of(series or Series(), end=story.last_step)
@@ -99,36 +98,23 @@ def judge(story: Story, findings: Sequence[Finding]) -> Verdict:
     """The verdict on a run."""
     active = [finding for finding in findings if finding.active]
     has_broken = not (story.running or is_complete(story) or is_stopped(story))
-    thin = alike_sentences(story)
+    doubts = [*contradictions(story), *alike_sentences(story)]
     if (has_broken and story.ended) or any(not f.name.startswith("data stall") for f in active):
         level = BAD
-    elif active or thin:
+    elif active or doubts:
         level = WATCH
     elif story.running:
         level = GOING
     else:
         level = WATCH if has_broken or not story.lines else GOOD
-    sentences = [how_far(story), *how_it_went(story.newest())]
-    sentences += [f"{f.name.capitalize()}: {f.text or 'it holds at the end'}" for f in active]
+    told = [f"{f.name.capitalize()}: {f.text or 'it holds at the end'}" for f in active]
+    sentences = [how_far(story), *resumed_sentences(story), *how_it_went(story.newest()), *doubts]
+    sentences += told
     if not active and story.lines:
         sentences.append(healthy_sentence(findings))
-    sentences += thin
     sentences += best_sentences(story)
-    return Verdict(level, tuple(sentences), tuple(advice(story, active)))
-
-
-def alike_sentences(story: Story) -> list[str]:
-    """Says that samples are much more alike than data; the monitor wants more pictures for that."""
-    told = []
-    newest = story.newest()
-    for suffix in ("", "_a", "_b"):
-        real, fake = newest.get(f"diversity/real{suffix}", 0), newest.get(f"diversity/fake{suffix}")
-        if real > 0 and fake is not None and fake / real < ALIKE:
-            told.append(
-                f"Samples differ only {fake / real:.2f} times as much as data do: G may make the "
-                "same again and again, or has not been trained for long."
-            )
-    return told
+    reason = next(iter([*told, *doubts]), "") if level in (WATCH, BAD) else ""
+    return Verdict(level, tuple(sentences), tuple(advice(story, active)), reason)
 
 
 def is_complete(story: Story) -> bool:
@@ -150,7 +136,7 @@ def how_far(story: Story) -> str:
     if story.running:
         return f"Under way: {far}{took}."
     if is_complete(story):
-        return f"Finished: {far}{took}."
+        return f"Finished: {far}{took}{short_text(story)}."
     if is_stopped(story):
         return f"{story.ended[0].upper()}{story.ended[1:]}. It can be resumed."
     if story.ended and not story.ended.startswith("done"):
@@ -158,6 +144,39 @@ def how_far(story: Story) -> str:
     if not story.last_step:
         return "Nothing was trained, or nothing of it was recorded."
     return f"Broken off at {far}{took}, without a word in the log: its process was killed."
+
+
+def short_text(story: Story) -> str:
+    """Says that a run was short, by the default of its model and data; empty if it was not."""
+    default = default_steps(story)
+    if default is None:
+        return ""
+    return f", {100 * story.last_step / default:.2g} % of the default {default:,} steps"
+
+
+def default_steps(story: Story) -> int | None:
+    """The default number of steps of the model and the data, if the run has far fewer."""
+    default = default_of(story, "steps")
+    is_short = isinstance(default, int) and 0 < story.last_step < SHORT * default
+    return default if isinstance(default, int) and is_short else None
+
+
+def default_of(story: Story, key: str) -> object:
+    """The default of a key that the run has changed; None: it is unchanged, or not known."""
+    try:
+        return changes(story.config)[key][1]
+    except Exception:  # noqa: BLE001  (a damaged config may hold anything)
+        return None
+
+
+def resumed_sentences(story: Story) -> list[str]:
+    """How often the run was resumed, if it was."""
+    steps = [f"{event.step:,}" for event in story.events if event.kind == "resumed"]
+    if not steps:
+        return []
+    times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    shown = ", ".join(steps[:6]) + (", …" if len(steps) > 6 else "")
+    return [f"Resumed {times}, at step {shown}."]
 
 
 def healthy_sentence(findings: Sequence[Finding]) -> str:
@@ -177,52 +196,6 @@ def spans_text(finding: Finding) -> str:
     return ", ".join(shown) + more
 
 
-def judge_key(story: Story) -> tuple[str, str] | None:
-    """The key that says how good a run is, and which values are better; None: nothing measured."""
-    objective = story.config.get("objective")
-    if isinstance(objective, str) and objective in story.series:
-        is_low = story.config.get("direction") != "maximize"
-        return objective, "low" if is_low else "high"
-    for key in JUDGES:
-        if key in story.series and (direction := better(key)):
-            return key, direction
-    return None
-
-
-def best_sentences(story: Story) -> list[str]:
-    """When the run was at its best, by what was measured."""
-    judge_by = judge_key(story)
-    if judge_by is None:
-        return []
-    key, direction = judge_by
-    series = story.series[key]
-    pick = min if direction == "low" else max
-    value = pick(series.values)
-    step = series.steps[series.values.index(value)]
-    last = series.values[-1]
-    error = error_at(story, key, step)
-    shown = f"{number(value)}{f' ± {number(error)}' if error else ''}"
-    if len(series.values) == 1:
-        return [f"{key} is {shown} at step {step:,} ({direction} is better)."]
-    at_end = step == series.steps[-1]
-    if at_end:
-        return [f"{key} was best at the end: {shown} at step {step:,} ({direction} is better)."]
-    is_equal = error is not None and abs(last - value) <= 2 * error
-    end = "no worse within its error" if is_equal else "worse"
-    return [
-        f"{key} was best at step {step:,}: {shown}. At the end it is {number(last)}, {end} "
-        f"({direction} is better)."
-    ]
-
-
-def error_at(story: Story, key: str, step: int) -> float | None:
-    """The standard error of a key at a step, or None."""
-    errors = story.series.get(f"{key}_error")
-    if errors is None or step not in errors.steps:
-        return None
-    return errors.values[errors.steps.index(step)]
-
-
 def advice(story: Story, active: Sequence[Finding]) -> list[str]:
     """What to try next."""
     tries = []
@@ -233,24 +206,31 @@ def advice(story: Story, active: Sequence[Finding]) -> list[str]:
         tries.append(f"Against {finding.name}: {remedy}.")
     if "diverged" in story.ended:
         with contextlib.suppress(LookupError, TypeError, ValueError):  # the config is damaged
-            tries.append(f"Against divergence: {' or '.join(against_divergence(story.config))}.")
-    elif not story.running and not is_complete(story) and story.last_step:
+            tries.append(
+                f"Against divergence: {' or '.join(against_divergence(story.config))}"
+                f"{rate_text(story)}."
+            )
+    elif not story.running and not is_complete(story) and story.saved:
         tries.append("Resume it with the command below.")
-    if judge_key(story) is None and story.last_step and not story.running:
-        tries.append("Nothing was measured. The command “measure” below says how good samples are.")
+    if is_complete(story) and not story.running and short_text(story):
+        tries.append("It was short: go on with it (“go on” below).")
+    if judge_key(story) is None and story.saved and not story.running:
+        tries.append(
+            "Nothing was measured: the command “measure” below says how good samples are, and "
+            "eval_every=N in training shows when they are best."
+        )
     elif not active and is_complete(story) and was_improving(story):
         tries.append("Its best value is its last: more steps may improve it (“go on” below).")
     return tries
 
 
-def was_improving(story: Story) -> bool:
-    """Whether the best value of what was measured is the last one."""
-    judge_by = judge_key(story)
-    if judge_by is None:
-        return False
-    values = story.series[judge_by[0]].values
-    pick = min if judge_by[1] == "low" else max
-    return len(values) > 1 and values[-1] == pick(values)
+def rate_text(story: Story) -> str:
+    """The learning rate as it was, and its default if that is another."""
+    rate, default = story.option("optimizer", "lr"), default_of(story, "optimizer.lr")
+    if not isinstance(rate, int | float):
+        return ""
+    usual = f", the default is {default:g}" if isinstance(default, int | float) else ""
+    return f" (optimizer.lr is {rate:g}{usual})"
 
 
 def duration(seconds: float) -> str:

@@ -23,11 +23,13 @@ class Meaning:
         pattern: that keys of this meaning match as a whole.
         text: in words.
         better: `low` or `high` if values can be called better, else None.
+        perfect: the value that nothing can beat; None: there is none.
     """
 
     pattern: re.Pattern[str]
     text: str
     better: str | None
+    perfect: float | None = None
 
 
 @cache
@@ -40,7 +42,7 @@ def sections() -> tuple[dict[str, Any], ...]:
 def meanings() -> tuple[Meaning, ...]:
     """The meanings of all keys, in the file's order."""
     return tuple(
-        Meaning(pattern_of(entry), entry["meaning"], entry.get("better"))
+        Meaning(pattern_of(entry), entry["meaning"], entry.get("better"), entry.get("perfect"))
         for section in sections()
         for entry in section["keys"]
     )

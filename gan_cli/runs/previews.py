@@ -14,11 +14,12 @@ from gan_cli.networks.filters import first_filters
 from gan_cli.pictures import Picture, draw, draw_filters
 from gan_cli.runs.log import FILTERS, SAMPLES
 from gan_cli.spec import DataSpec
-from gan_cli.training.health import diversity
+from gan_cli.training.health import diversity, diversity_within
 
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
 REAL_SHOWN = 64  # real images on a sheet of their own
 REFERENCE_IMAGES = 100  # real images whose diversity is compared with the samples'
+MOST_CLASSES, OF_A_CLASS = 20, 10  # compared within their classes, and real data of each
 
 
 class Previews:
@@ -31,6 +32,7 @@ class Previews:
         if not isinstance(dataset, PairDataset):
             points = not dataset.spec.is_image
             self.real = dataset.first(REFERENCE_POINTS if points else REFERENCE_IMAGES)
+        self.real_within = self._real_within()
 
     def pictures(self, preview: Preview) -> dict[str, Picture]:
         """The preview, and D's first filters if it sees pixels, by folder."""
@@ -78,7 +80,34 @@ class Previews:
             if len(fake) > 1 and len(real) > 1:
                 scalars[f"diversity/fake{suffix}"] = diversity(fake)
                 scalars[f"diversity/real{suffix}"] = diversity(real)
+        if self.real_within is not None and self._labels is not None:
+            shown = self._labels < MOST_CLASSES
+            fake = preview.samples.float().cpu()[shown]
+            scalars["diversity/fake_within"] = diversity_within(fake, self._labels[shown])
+            scalars["diversity/real_within"] = self.real_within
         if isinstance(self.dataset, Dataset) and self.dataset.density is not None:
             scalars["modes/covered"] = float(self.dataset.density.covered(preview.samples))
             scalars["modes/total"] = float(len(self.dataset.density.means))
         return scalars
+
+    @property
+    def _labels(self) -> Tensor | None:
+        """The classes of the fixed samples; None: the model takes none."""
+        game = self.game
+        labels = game.fixed_labels if isinstance(game, FromNoise) else None
+        return None if labels is None else labels.cpu()
+
+    def _real_within(self) -> float | None:
+        """How much two real data of one class differ; None: the model or the data have no classes.
+
+        A model may look diverse and still make one picture of each class.
+        """
+        dataset = self.dataset
+        if self._labels is None or not isinstance(dataset, Dataset) or dataset.labels is None:
+            return None
+        labels = dataset.labels if dataset.rows is None else dataset.labels[dataset.rows]
+        classes = range(min(dataset.spec.classes, MOST_CLASSES))
+        places = [torch.nonzero(labels == label).flatten()[:OF_A_CLASS] for label in classes]
+        values, of_class = dataset.take(torch.cat(places))
+        assert of_class is not None
+        return diversity_within(values, of_class)

@@ -24,6 +24,13 @@ LARGEST_RATE = 1e-3  # that is advised
 MOST_CLASSES = 20  # named at the start
 #: Differences of D's verdicts; the health monitor warns of the same ones.
 FOOLED, SURE = 0.1, 0.02
+#: What the diversity is of, by the end of its key.
+DIVERSITIES = {
+    "": "",
+    "_a": " in domain a",
+    "_b": " in domain b",
+    "_within": " within a class",
+}
 #: Config keys that describe the options rather than the training.
 NOT_SETTINGS = ("model.steps.", "model.presets.", "model.name", "data.name", "data.kind")
 
@@ -33,7 +40,7 @@ def introduction(
 ) -> list[str]:
     """What is about to happen, and what changed since the checkpoint."""
     config = start.config
-    where = f"{config['threads']} threads"
+    where = f"{config['threads']} thread{'' if config['threads'] == 1 else 's'}"
     if now["processes"] != "1":
         where = f"{now['processes']} processes of {where}"
     lines = [
@@ -123,7 +130,7 @@ def how_it_went(numbers: Mapping[str, float]) -> list[str]:
     elif {"score/real", "score/fake"} <= numbers.keys():
         real, fake = numbers["score/real"], numbers["score/fake"]
         parts.append(f"D's mean score is {real:.3g} on real data and {fake:.3g} on generated ones")
-    for suffix, of_domain in (("", ""), ("_a", " in domain a"), ("_b", " in domain b")):
+    for suffix, of_domain in DIVERSITIES.items():
         there, fake = (numbers.get(f"diversity/{kind}{suffix}", 0.0) for kind in ("real", "fake"))
         if there > 0 and f"diversity/fake{suffix}" in numbers:
             share = fake / there
@@ -141,7 +148,7 @@ def what_d_knows(real: float, fake: float) -> str:
         return "D can hardly tell them apart"
     if real > 1 - SURE and fake < SURE:
         return "D is sure of all, so G learns little"
-    return "D can tell them apart, not always" if real - fake < 0.8 else "D can tell them apart"
+    return "D often tells them apart" if real - fake < 0.8 else "D can tell them apart"
 
 
 def resuming(state: TrainState, **keys: object) -> str:

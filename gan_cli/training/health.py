@@ -154,7 +154,7 @@ RULES = (
         generator_wins,
         "a larger k or optimizer.lr_d, a smaller optimizer.lr_g, or a wider discriminator",
     ),
-    *(collapse_rule(suffix) for suffix in ("", "_a", "_b")),
+    *(collapse_rule(suffix) for suffix in ("", "_a", "_b", "_within")),
     Rule(
         "modes_missing",
         ("modes/covered", "modes/total"),
@@ -184,6 +184,18 @@ def diversity(x: Tensor) -> float:
     """How much two of the data differ in a component, root mean square over (n, ...) pairs."""
     variances = x.cpu().double().flatten(1).var(dim=0)
     return math.sqrt(2 * variances.mean().item())
+
+
+def diversity_within(x: Tensor, labels: Tensor) -> float:
+    """As `diversity`, of two data of the same class; classes with one datum do not count.
+
+    Args:
+        x: (n, ...).
+        labels: (n,).
+    """
+    groups = [x[labels == label] for label in labels.unique()]
+    squares = [diversity(group) ** 2 for group in groups if len(group) > 1]
+    return math.sqrt(statistics.fmean(squares)) if squares else 0.0
 
 
 class Health:

@@ -32,8 +32,8 @@ function startTheme() {
   const show = () => {
     if (chosen === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = chosen;
-    button.textContent = "◐ " + chosen;
-    button.setAttribute("aria-label", "Colours: " + chosen);
+    button.textContent = "Colours: " + chosen;
+    dispatchEvent(new Event("colours"));
   };
   button.addEventListener("click", () => {
     chosen = names[(names.indexOf(chosen) + 1) % names.length];
@@ -59,7 +59,9 @@ function compareValues(a, b) {
 function sortRows(table, column, isDown) {
   const rows = [...table.tBodies[0].rows];
   rows.sort((a, b) => {
-    const order = compareValues(sortValue(a.cells[column]), sortValue(b.cells[column]));
+    const [one, other] = [sortValue(a.cells[column]), sortValue(b.cells[column])];
+    if (one === "" || other === "") return (one === "") - (other === ""); // blanks stay last
+    const order = compareValues(one, other);
     return isDown ? -order : order;
   });
   table.tBodies[0].append(...rows);
@@ -90,12 +92,48 @@ function startFilter() {
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of rows) {
-      const text = row.textContent.toLowerCase();
+      const text = shownText(row).toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
     const left = rows.filter((row) => !row.hidden).length;
     document.getElementById("filter-count").textContent = left + " of " + rows.length;
   });
+}
+
+/** The text of a row without what is folded. */
+function shownText(row) {
+  const copy = row.cloneNode(true);
+  copy.querySelectorAll("details > :not(summary)").forEach((element) => element.remove());
+  return copy.textContent;
+}
+
+/** Pictures grow to the size of the window by a click or a key. */
+function startEnlarging() {
+  const dialog = document.createElement("dialog");
+  dialog.className = "large";
+  dialog.setAttribute("aria-label", "Picture, enlarged");
+  const large = document.createElement("img");
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "close";
+  dialog.append(large, close);
+  dialog.addEventListener("click", () => dialog.close());
+  document.body.append(dialog);
+  for (const image of document.querySelectorAll(".stage img, .beside img, .thumbs img, .claim img")) {
+    const open = () => {
+      large.src = image.src;
+      large.alt = image.alt;
+      dialog.showModal();
+    };
+    image.tabIndex = 0;
+    image.setAttribute("role", "button");
+    image.addEventListener("click", open);
+    image.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // else the same key closes it
+      open();
+    });
+  }
 }
 
 function startCopying() {
@@ -145,6 +183,7 @@ document.addEventListener("DOMContentLoaded", () => {
   startFilter();
   startCopying();
   startPrinting();
+  startEnlarging();
   if (typeof startCharts === "function") startCharts();
   if (typeof startPlayer === "function") startPlayer();
   if (typeof startSweep === "function") startSweep();

@@ -73,10 +73,18 @@ function togglePlay() {
   }, pause);
 }
 
-/** Arrow keys move the time wherever no control takes them. */
+/** Whether some of an element can be seen. */
+function isInView(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
+
+/** Arrow keys move the time while pictures can be seen, wherever no control takes them. */
 function onKey(event) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.target.closest("input, select, textarea, button, a, summary, [tabindex]")) return;
+  const isSlider = event.target === player.range && event.key === " ";
+  if (!isSlider && event.target.closest("input, select, textarea, button, a, summary, [tabindex]")) return;
+  if (!isInView(document.getElementById("pictures"))) return;
   const now = Number(player.range.value);
   const to = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: Number(player.range.max) }[event.key];
   if (to !== undefined) moveTime(to);

@@ -6,8 +6,18 @@ function startSweep() {
   const sweep = storedData("sweep-data");
   if (!sweep || !sweep.jobs.length) return;
   const parallel = document.querySelector("#parallel-chart .plot");
-  if (parallel) draw(parallel, parallelSpec(sweep));
+  const drawParallel = () => parallel && draw(parallel, parallelSpec(sweep));
+  drawParallel();
+  addEventListener("colours", drawParallel);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawParallel);
   document.querySelectorAll("#scatters .plot").forEach((plot, index) => draw(plot, scatterSpec(sweep, index)));
+}
+
+/** Colours from worse to better: the better, the more it stands out from the page. */
+function strengths() {
+  const chosen = document.documentElement.dataset.theme;
+  const isDark = chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return isDark ? ["#3c4a5c", "#8cc4ff"] : ["#b9c7d6", "#0b6bcb"];
 }
 
 function draw(plot, spec) {
@@ -92,7 +102,7 @@ function parallelSpec(sweep) {
         params: [{ name: "pick", select: { type: "point", fields: ["job"], on: "pointerover", clear: "pointerout", nearest: false } }],
         mark: { type: "line", strokeWidth: 2, point: { size: 26 } },
         encoding: { x, y, detail: { field: "job" },
-          color: { field: "good", type: "quantitative", legend: null, scale: { domain: [0, 1], range: ["#b9c7d6", "#0b6bcb"] } },
+          color: { field: "good", type: "quantitative", legend: null, scale: { domain: [0, 1], range: strengths() } },
           opacity: { condition: { param: "pick", value: 0.95, empty: true }, value: 0.08 },
           tooltip: [{ field: "job" }, { field: "state" }] } },
       { data: { values: ticks }, mark: { type: "text", align: "left", dx: 7, fontSize: 10.5 },

@@ -58,15 +58,17 @@ function ganChoice(title, names, onChoose) {
 /** The field of the seed, and the button for the next one: {row, seed()}. */
 function ganSeedRow(state, onSeed) {
   const id = `explorer-${++ganLastId}`;
-  const input = ganElement("input", { type: "number", id, min: 0, max: 2 ** 31, step: 1 });
+  const input = ganElement("input", { type: "number", id, min: 0, max: 2 ** 32 - 1, step: 1 });
   input.value = String(state.seed);
   const take = () => {
-    state.seed = Math.max(0, Math.floor(Number(input.value)) || 0);
+    const isSeed = input.value !== "" && input.checkValidity();
+    if (!isSeed) input.value = String(state.seed); // what is no seed is put back
+    state.seed = Number(input.value);
     onSeed();
   };
   input.addEventListener("change", take);
   const next = ganButton("New sample", () => {
-    input.value = String(state.seed + 1);
+    input.value = String((state.seed + 1) % 2 ** 32);
     take();
   }, { class: "explorer-main" });
   const row = ganElement("div", { class: "explorer-seed" });
@@ -90,13 +92,20 @@ function ganNoiseSliders(state, onChange) {
       sliders.push(ganSlider({ text: `z${k + 1}`, min, max, value: state.z[k], onInput }));
       list.append(sliders[k].row);
     }
-    more.hidden = sliders.length === noise.dim;
-    more.textContent = `Show more (${sliders.length} of ${noise.dim})`;
+    tell(sliders.length);
   };
-  const more = ganButton("", add);
+  const tell = (shown) => {
+    sliders.forEach(({ row }, k) => (row.hidden = k >= shown));
+    more.hidden = shown === noise.dim;
+    fewer.hidden = shown <= 10;
+    more.textContent = `Show more (${shown} of ${noise.dim})`;
+  };
+  const shown = () => sliders.filter(({ row }) => !row.hidden).length;
+  const more = ganButton("", () => (shown() < sliders.length ? tell(Math.min(sliders.length, shown() + 10)) : add()));
+  const fewer = ganButton("Show fewer", () => tell(10));
   add();
   const box = ganElement("fieldset", { class: "explorer-noise" });
-  box.append(ganElement("legend", {}, ganNoiseName(noise)), list, more);
+  box.append(ganElement("legend", {}, ganNoiseName(noise)), list, more, fewer);
   if (noise.kind === "spherical") box.append(ganNote("G sees z divided by its length."));
   return { box, show: (z) => sliders.forEach((slider, k) => slider.set(z[k])) };
 }

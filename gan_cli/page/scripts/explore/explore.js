@@ -54,7 +54,7 @@ function ganMeasuredText({ difference, perSecond }, engine) {
     : "This browser's samples differ from PyTorch's. Do not rely on them.";
   const rate = Number(perSecond.toPrecision(2)).toLocaleString("en");
   return `${exact} Computed ${engine.place}, ${rate} samples a second. z comes from mulberry32 ` +
-    "with the seed shown, so other z than gan-sample draws.";
+    "with the seed shown: the same seed gives other samples in gan-sample.";
 }
 
 /** Draw again when the page turns light or dark. */

@@ -118,7 +118,7 @@ function ganSlotButtons(state) {
       button.setAttribute("aria-pressed", String(name === open));
     }
     hint.textContent = open
-      ? `Choose the picture for ${open}.`
+      ? `Choose the picture for ${open}, or press Escape.`
       : "Click a picture to see it above. Click start, end, A, B or C, then a picture, to change it.";
   };
   for (const name of Object.keys(chosen)) {
@@ -139,6 +139,11 @@ function ganSlotButtons(state) {
     tell();
     return true;
   };
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !open) return;
+    open = null;
+    tell();
+  });
   const path = ganPathRow(state, chosen, buttons);
   const sum = ganSumRow(state, chosen, buttons);
   const draw = (images) => {
