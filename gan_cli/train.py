@@ -69,7 +69,7 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
             start = ranks.from_first(
                 lambda: checked_start(config, from_command_line, ranks=ranks, stack=stack)
             )
-            if not start.is_finished:
+            if not start.is_finished or start.lacks_its_last_picture:
                 return train_from(start, ranks, stack)
             if ranks.is_first:
                 Terminal().say(summary.nothing_left(start))

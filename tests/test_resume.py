@@ -252,6 +252,19 @@ def test_resuming_a_finished_run_says_so(cli: Cli) -> None:
     assert Path("outputs/vanilla-digits-1/metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_killed_while_it_drew_its_last_pictures_draws_them(cli: Cli) -> None:
+    assert cli(*SETTINGS, "steps=6", "sample_every=2").code == 0
+    samples = Path("outputs/vanilla-digits-1/samples")
+    whole = {path.name: path.read_bytes() for path in samples.iterdir()}
+    for name in ("training.gif", "final.png"):
+        (samples / name).unlink()
+    result = cli("resume=outputs/vanilla-digits-1")
+    assert result.code == 0
+    assert "done: 6 of 6 steps" in result.out
+    assert {path.name: path.read_bytes() for path in samples.iterdir()} == whole
+    assert "finished" in cli("resume=outputs/vanilla-digits-1").out
+
+
 @pytest.mark.parametrize(
     "override", ["seed=3", "noise=uniform", "k=5", "data.batch_size=9", "name=x", "output_dir=y"]
 )

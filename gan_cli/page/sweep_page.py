@@ -26,7 +26,7 @@ from gan_cli.page.sweep_settings import (
 )
 from gan_cli.page.verdict import duration
 from gan_cli.runs.jobs import final_numbers, read_records
-from gan_cli.runs.log import SAMPLES, number
+from gan_cli.runs.log import SAMPLES, last_picture, number
 from gan_cli.runs.meaning import better
 
 THUMBNAIL = 320  # pixels of a side; smaller ones where jobs are many
@@ -192,7 +192,7 @@ def thumbnails(jobs: Sequence[Job]) -> list[dict[str, str]]:
     side = max(96, min(THUMBNAIL, int(THUMBNAIL * math.sqrt(24 / max(1, len(jobs))))))
     shown, left = [], BUDGET
     for job in jobs:
-        file = job.folder / SAMPLES / "final.png"
+        file = last_picture(job.folder)
         if not file.is_file():
             file = max((job.folder / SAMPLES).glob("step_*.png"), default=file)
         if any(path.is_symlink() for path in (job.folder, file.parent, file)):

@@ -28,6 +28,7 @@ from gan_cli.system.stopping import drop_closed_terminal
 from gan_cli.system.terminal import Terminal
 
 LOG = "train.log"
+LAST = "final.png"  # the picture of the last state
 REAL = "real.png"  # a sheet of real data, beside the samples
 SAMPLES, FILTERS, THEORY = "samples", "filters", "theory"  # folders of pictures
 BATCH_SECONDS = 1.0  # lines that come faster than that are written together
@@ -40,6 +41,11 @@ HEADLINES = {
     "prob/fake": "D(G(z))",
     "images_per_s": "images/s",
 }
+
+
+def last_picture(directory: Path) -> Path:
+    """The picture of a run's last state, which is drawn after all others."""
+    return directory / SAMPLES / LAST
 
 
 class RunLog:
@@ -140,7 +146,7 @@ class RunLog:
 
     def final_picture(self, picture: Picture) -> Path:
         """Keep the picture of the last state as samples/final.png."""
-        return self._save_picture(SAMPLES, "final.png", picture)
+        return self._save_picture(SAMPLES, LAST, picture)
 
     def flush(self) -> None:
         """Bring all records to the files, before a checkpoint claims that they are there."""

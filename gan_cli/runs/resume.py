@@ -21,6 +21,7 @@ from gan_cli.runs.directory import (
     read_newest,
 )
 from gan_cli.runs.index import INDEX, read_index
+from gan_cli.runs.log import last_picture
 from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.stored import comparable, typed
@@ -82,6 +83,11 @@ class Start:
     def is_finished(self) -> bool:
         """Whether a resumed run has nothing left to do."""
         return self.state is not None and self.state["step"] >= self.config["steps"]
+
+    @property
+    def lacks_its_last_picture(self) -> bool:
+        """Whether a run was killed after its last checkpoint, while it drew its last pictures."""
+        return self.directory is not None and not last_picture(self.directory).exists()
 
 
 def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -> Start:
