@@ -24,7 +24,7 @@ from gan_cli.runs import checkpoint
 from gan_cli.runs.log import REAL, SAMPLES
 from gan_cli.runs.resume import PLACE, STARTING
 from gan_cli.runs.summary import NOT_SETTINGS
-from gan_cli.settings.defaults import NAMED, changed_options, changes
+from gan_cli.settings.defaults import NAMED, changed_options
 from gan_cli.system.files import strange_entries
 
 RELOAD_SECONDS = 5
@@ -93,7 +93,7 @@ def run_page(story: Story, *, reload: bool = False) -> str:
         curves={**curves.as_json(), "charts": drawn, "events": events_json(story, findings)},
         evaluations=evaluation_rows(story),
         evaluated=story.evaluation,
-        differences=difference_rows(story.config),
+        differences=difference_rows(story),
         config=yaml.safe_dump(story.config, sort_keys=False, allow_unicode=True),
         commands=commands_of(story),
         timing=timing_rows(story),
@@ -186,10 +186,10 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def difference_rows(config: Mapping[str, Any]) -> list[dict[str, str]]:
+def difference_rows(story: Story) -> list[dict[str, str]]:
     """The options that are not the default ones, and the keys that differ from their options'."""
     try:
-        options, differing = changed_options(config), changes(config)
+        options = changed_options(story.config)
     except Exception:  # noqa: BLE001  (a damaged config may hold anything)
         return []
     rows = [
@@ -199,7 +199,7 @@ def difference_rows(config: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
     return rows + [
         {"key": key, "value": in_yaml(value), "default": in_yaml(default)}
-        for key, (value, default) in differing.items()
+        for key, (value, default) in story.changes.items()
         if key not in STARTING | PLACE and not key.startswith(NOT_SETTINGS)
     ]
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from gan_cli.settings.defaults import changes
 
 REPORT = "report.html"  # the page of a run, and of a sweep
 
@@ -84,6 +87,14 @@ class Story:
         """Of its data: images, points or pairs; None: not known."""
         data = self.config.get("data")
         return data.get("kind") if isinstance(data, Mapping) else None
+
+    @cached_property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """Value and default of each key that differs from its default; empty: not known."""
+        try:
+            return changes(self.config)
+        except Exception:  # noqa: BLE001  (a damaged config may hold anything)
+            return {}
 
     @property
     def steps(self) -> int | None:

@@ -15,7 +15,6 @@ from gan_cli.page.measured import (
 )
 from gan_cli.page.story import Series, Story
 from gan_cli.runs.summary import against_divergence, how_it_went
-from gan_cli.settings.defaults import changes
 from gan_cli.training.health import RULES
 
 GOOD, WATCH, BAD, GOING = "good", "watch", "bad", "going"
@@ -163,10 +162,7 @@ def default_steps(story: Story) -> int | None:
 
 def default_of(story: Story, key: str) -> object:
     """The default of a key that the run has changed; None: it is unchanged, or not known."""
-    try:
-        return changes(story.config)[key][1]
-    except Exception:  # noqa: BLE001  (a damaged config may hold anything)
-        return None
+    return story.changes[key][1] if key in story.changes else None
 
 
 def resumed_sentences(story: Story) -> list[str]:
