@@ -99,7 +99,8 @@ def work(rank: int, port: int, folder: str) -> None:
         torch.save(weights_of(session), Path(folder) / f"{name}-{rank}.pt")
     torch.save(normalised(JointBatchNorm(3), whole_batch().chunk(2)[rank]),
                Path(folder) / f"norm-{rank}.pt")  # fmt: skip
-    distributed.destroy_process_group()
+    distributed.barrier()
+    os._exit(0)  # all is written, and gloo's threads may abort while the interpreter ends
 
 
 def whole_batch() -> Tensor:
