@@ -314,7 +314,12 @@ TEN = [0.5] * 10
     [
         (story_of({"prob/real": TEN, "prob/fake": TEN}), "good", "Finished: step 1,000 of 1,000"),
         (story_of({"loss/d": [1.0]}, running=True), "going", "Under way: step 100 of 1,000"),
-        (story_of({"loss/d": [1.0]}), "watch", "its process was killed"),
+        (
+            story_of({"loss/d": [1.0]}, introduction=["x on y"]),
+            "watch",
+            "its process was killed",
+        ),
+        (story_of({"loss/d": [1.0]}), "watch", "The log that would say how it ended"),
         (
             story_of({"loss/d": [1.0]}, ended="stopped by SIGTERM: 100 of 1000 steps"),
             "good",

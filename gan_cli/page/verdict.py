@@ -142,7 +142,9 @@ def how_far(story: Story) -> str:
         return f"Broken off at {far}{took}: {story.ended}"
     if not story.last_step:
         return "Nothing was trained, or nothing of it was recorded."
-    return f"Broken off at {far}{took}, without a word in the log: its process was killed."
+    silent = f"Broken off at {far}{took}, without a word in the log: its process was killed."
+    unread = f"It got to {far}{took}. The log that would say how it ended cannot be read."
+    return silent if story.introduction else unread
 
 
 def short_text(story: Story) -> str:
