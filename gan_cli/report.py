@@ -12,7 +12,7 @@ from gan_cli.page.reading import is_readable_run
 from gan_cli.page.run_page import write_run_page
 from gan_cli.page.story import REPORT
 from gan_cli.page.sweep_page import write_sweep_page
-from gan_cli.runs.directory import is_locked, require_contained
+from gan_cli.runs.directory import is_locked, require_contained, runs_beside
 from gan_cli.runs.jobs import FOLDER as JOBS
 from gan_cli.system.shell import arguments
 from gan_cli.system.terminal import Terminal
@@ -121,7 +121,7 @@ def folder_problem(key: str, directory: Path, *, may_be_sweep: bool) -> Problem 
     if is_readable_run(directory) or (may_be_sweep and is_sweep(directory)):
         return None
     if not directory.exists():
-        return Problem(key, directory, "no such folder")
+        return Problem(key, directory, f"no such folder.{runs_beside(directory)}")
     if not directory.is_dir():
         return Problem(key, directory, f"is a file; give the run directory, {directory.parent}")
     if is_sweep(directory):

@@ -76,6 +76,13 @@ def _numbers(output_dir: Path, label: str) -> list[int]:
     return [int(match[1]) for match in matches if match]
 
 
+def runs_beside(path: Path) -> str:
+    """A hint that names the runs in the folder where a path should be; empty: there are none."""
+    near = path.parent if path.parent.is_dir() else None
+    runs = sorted(str(p) for p in near.iterdir() if is_run(p)) if near else []
+    return f" Runs there: {', '.join(runs[:8])}" if runs else ""
+
+
 def find_run(path: Path, *, key: str) -> Path:
     """The run directory or checkpoint file a user named.
 
@@ -89,10 +96,7 @@ def find_run(path: Path, *, key: str) -> Path:
     if path.is_file() or (path.is_dir() and is_run(path)):
         return path
     if not path.exists():
-        near = path.parent if path.parent.is_dir() else None
-        runs = sorted(str(p) for p in near.iterdir() if is_run(p)) if near else []
-        hint = f" Runs there: {', '.join(runs[:8])}" if runs else ""
-        advice = f"no such run directory or checkpoint file.{hint}"
+        advice = f"no such run directory or checkpoint file.{runs_beside(path)}"
         raise UserError(Problem(key, path, advice))
     if not path.is_dir():
         raise UserError(Problem(key, path, "neither a run directory nor a checkpoint file."))
