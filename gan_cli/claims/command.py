@@ -74,18 +74,17 @@ def chosen_claims(config: dict[str, Any]) -> list[Claim]:
         problems.append(Problem("jobs", config["jobs"], f"must lie between 1 and {MOST_JOBS}"))
     wanted = config["claims"]
     wanted = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
-    known = {str(claim.number): claim for claim in claims()}
-    known |= {claim.name: claim for claim in claims()}
+    known = {key: claim for claim in claims() for key in (str(claim.number), claim.name)}
     for name in map(str, wanted):
         if name not in known:
             hint = did_you_mean(name, [claim.name for claim in claims()])
-            numbers = ", ".join(str(claim.number) for claim in claims())
-            problems.append(Problem("claims", name, f"no such claim.{hint} Numbers: {numbers}"))
+            numbers = f"Numbers: {', '.join(str(claim.number) for claim in claims())}"
+            advice = " ".join(filter(None, ("no such claim.", hint, numbers)))
+            problems.append(Problem("claims", name, advice))
     if problems:
         raise UserError(problems)
-    return sorted(
-        {known[str(n)].number: known[str(n)] for n in wanted}.values(), key=lambda c: c.number
-    ) or list(claims())
+    chosen = {known[str(name)].number for name in wanted}
+    return [claim for claim in claims() if not chosen or claim.number in chosen]
 
 
 def experiments(chosen: Sequence[Claim], config: dict[str, Any]) -> Iterator[dict[str, Any]]:

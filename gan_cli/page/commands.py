@@ -43,14 +43,14 @@ def commands_of(story: Story) -> list[tuple[str, str, str]]:
 def repeating(story: Story) -> list[tuple[str, str, str]]:
     """The command that trains the same once more; none where the config is damaged."""
     try:
-        words = arguments(**overrides(story.config))
+        named = overrides(story.config)
     except Exception:  # noqa: BLE001  (a damaged config may hold anything)
         return []
     remark = "the same seed, threads, versions and kind of CPU give the same run"
-    commands = [("repeat", f"gan-train {words}", remark)]
+    commands = [("repeat", f"gan-train {arguments(**named)}", remark)]
     if "diverged" in story.ended:
         with contextlib.suppress(LookupError, TypeError, ValueError):  # the config is damaged
-            tried = {**overrides(story.config), "optimizer.lr": smaller_rate(story.config)}
+            tried = {**named, "optimizer.lr": smaller_rate(story.config)}
             command = f"gan-train {arguments(**tried)}"
             commands.insert(0, ("try", command, "the same with a smaller learning rate"))
     return commands
