@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_cli.errors import SettingsError
 from gan_cli.games.conditional import ConditionalGAN
 from gan_cli.losses import NonSaturating
 from gan_cli.networks import conditional
@@ -125,6 +126,17 @@ def test_norms_and_hidden_layers(norm: str, hidden: int | None) -> None:
     g, d = generator(spec, norm=norm, hidden=hidden), discriminator(spec, norm=norm, hidden=hidden)
     d(g(torch.randn(4, 6))).sum().backward()
     assert all(p.grad is not None for network in (g, d) for p in network.parameters())
+
+
+@pytest.mark.parametrize(("kind", "pool"), [("max", nn.MaxPool2d), ("average", nn.AvgPool2d)])
+def test_pooling_takes_the_place_of_strides(kind: str, pool: type[nn.Module]) -> None:
+    spec = image(16, 16, classes=3)
+    d = discriminator(spec, downsampling=kind, labels="every_layer", spectral_norm=True)
+    assert [type(m) for m in d.modules()].count(pool) == len(d.images) == 2
+    assert all(m.stride == (1, 1) for m in d.modules() if isinstance(m, nn.Conv2d))
+    assert d(torch.randn(2, 1, 16, 16), torch.tensor([0, 2])).shape == (2,)
+    with pytest.raises(SettingsError, match="downsampling=strided"):
+        discriminator(spec, downsampling=kind, kernel_size=5)
 
 
 def test_spectral_norm_bounds_every_layer() -> None:

@@ -90,6 +90,7 @@ class Claim:
         source: note and paper.
         method: what is done.
         show: does it.
+        runs: what it looks at, names of `runs.RUNS`.
     """
 
     number: int
@@ -100,3 +101,4 @@ class Claim:
     source: str
     method: str
     show: Callable[[Lab], Outcome]
+    runs: tuple[str, ...] = ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.table import Table
 
@@ -15,7 +15,8 @@ from gan_cli.claims.base import FAILS, Claim
 from gan_cli.claims.book import claims
 from gan_cli.claims.page import write_book
 from gan_cli.claims.result import show_claim, write_json
-from gan_cli.errors import Problem, UserError, did_you_mean
+from gan_cli.claims.runs import train_run
+from gan_cli.errors import GanTrainError, Problem, UserError, did_you_mean
 from gan_cli.runs.log import number
 from gan_cli.system.terminal import Terminal
 
@@ -43,7 +44,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     try:
         folder.mkdir(parents=True, exist_ok=True)
         results = []
-        for result in experiments(chosen, config):
+        for result in experiments(chosen, config, terminal):
             results.append(result)
             terminal.say(line_of(result, done=len(results), total=len(chosen)))
         results.sort(key=lambda result: result["number"])
@@ -87,18 +88,45 @@ def chosen_claims(config: dict[str, Any]) -> list[Claim]:
     return [claim for claim in claims() if not chosen or claim.number in chosen]
 
 
-def experiments(chosen: Sequence[Claim], config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The results of claims, as they come."""
+def experiments(
+    chosen: Sequence[Claim], config: dict[str, Any], terminal: Terminal
+) -> Iterator[dict[str, Any]]:
+    """The results of claims, as they come; the runs that they share are trained first."""
     how = (config["out"], config["seed"], config["fast"])
+    needed = dict.fromkeys(name for claim in chosen for name in claim.runs)
     if config["jobs"] == 1:
+        for name in needed:
+            terminal.say(train_and_say(name, *how))
         for claim in chosen:
             yield show_claim(claim.number, *how)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(config["jobs"], mp_context=context) as pool:
-        futures = [pool.submit(show_claim, claim.number, *how) for claim in chosen]
-        for future in as_completed(futures):
-            yield future.result()
+        training: dict[Future[Any], str] = {
+            pool.submit(train_and_say, name, *how): name for name in needed
+        }
+        waiting = list(chosen)
+        shown: set[Future[Any]] = set()
+        while training or waiting or shown:
+            untrained = set(training.values())
+            ready = [claim for claim in waiting if not untrained.intersection(claim.runs)]
+            waiting = [claim for claim in waiting if claim not in ready]
+            shown |= {pool.submit(show_claim, claim.number, *how) for claim in ready}
+            done = wait({*training, *shown}, return_when=FIRST_COMPLETED).done
+            for finished in done & training.keys():
+                terminal.say(cast("str", finished.result()))
+                del training[finished]
+            for finished in done & shown:
+                yield cast("dict[str, Any]", finished.result())
+            shown -= done
+
+
+def train_and_say(name: str, folder: str, seed: int, fast: bool) -> str:
+    """Train a run; one that ends in an error leaves it to its claims to say so."""
+    try:
+        return f"trained {name}  ({train_run(name, folder, seed, fast):.0f} s)"
+    except GanTrainError as error:
+        return f"training {name} failed: {error}"
 
 
 def line_of(result: dict[str, Any], *, done: int, total: int) -> str:

@@ -9,8 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from gan_cli.claims.runs import place_of, train_run
 from gan_cli.data.base import Dataset, DataSource
+from gan_cli.evaluation.reference import Reference, at_hand
+from gan_cli.evaluation.registry import measure
+from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.games.from_noise import FromNoise
+from gan_cli.loading import TrainedModel, load_run
+from gan_cli.runs.directory import is_run
 from gan_cli.seeding import derive_seed, generator_for
 from gan_cli.settings.build import build_optimizer, build_state, load_data, make
 from gan_cli.settings.check import check
@@ -86,6 +92,8 @@ class Lab:
     def __init__(self, folder: Path, *, seed: int = 0, fast: bool = False) -> None:
         self.folder, self.seed, self.fast = folder, seed, fast
         self._configs: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._trained: dict[str, TrainedModel] = {}
+        self._references: dict[str, Reference] = {}
 
     def steps(self, usual: int, *, fast: int) -> int:
         """How many steps, samples or repetitions to take."""
@@ -124,6 +132,35 @@ class Lab:
         game.log_due = True
         return game
 
+    def trained(self, name: str) -> TrainedModel:
+        """A run that claims share, as `gan_cli.load` gives it; trained first if need be."""
+        if name not in self._trained:
+            place = place_of(name, self.folder)
+            if not is_run(place):
+                train_run(name, str(self.folder), self.seed, self.fast)
+            set_up_torch(CPU, threads=1, precision="fp32", deterministic=False)
+            self._trained[name] = load_run(place, device="cpu", trust_checkpoint=False)
+        return self._trained[name]
+
+    def reference(self, name: str) -> Reference:
+        """The data of such a run, and a classifier of them."""
+        if name not in self._references:
+            config = self.trained(name).config
+            dataset = at_hand(load_data(config), 0, quiet)
+            self._references[name] = Reference(
+                config, dataset, device=CPU, inception=None, progress=quiet
+            )
+        return self._references[name]
+
+    def subject(self, name: str, *, n: int) -> Subject:
+        """Such a run as gan-evaluate looks at it, with n samples."""
+        reference = self.reference(name)
+        return Subject(self.trained(name).game, reference, n=n, seed=self.seed)
+
+    def measured(self, name: str, *metrics: str, n: int) -> Results:
+        """What gan-evaluate measures of such a run."""
+        return measure(self.subject(name, n=n), metrics)
+
     def experiment(
         self,
         *overrides: str,
@@ -153,6 +190,10 @@ class Lab:
         if generator is not None and config["ema"]["decay"]:
             game.keep_average(**config["ema"])
         return Experiment(state, dataset, k=config["k"])
+
+
+def quiet(*_: object) -> None:
+    """Progress that nobody watches."""
 
 
 class Given(nn.Module):

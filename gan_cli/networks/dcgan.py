@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from gan_cli.errors import Problem, Rule, SettingsError, require
 from gan_cli.networks.layers import (
+    Downsampling,
     Labels,
     Layer,
     Norm,
@@ -85,19 +86,26 @@ def nearest_sizes(height: int, width: int, *, most: int = 4096) -> list[str]:
 
 
 def layer_rules(
-    width: int, kernel_size: int, *, hidden: int | None, upsampling: Upsampling = "transposed"
+    width: int, kernel_size: int, *, hidden: int | None, sampling: str, usual: str
 ) -> list[Rule]:
-    """What the settings of both networks must be."""
+    """What the settings of both networks must be.
+
+    Args:
+        width: as a constructor takes it.
+        kernel_size: likewise.
+        hidden: likewise.
+        sampling: the key and value that say how sides are doubled or halved.
+        usual: those with which the kernel has a size.
+    """
     return [
         (width >= 1, "width", width, "must be at least 1"),
         (kernel_size in (4, 5), "kernel_size", kernel_size, "4, or 5 as in the authors' code"),
         (hidden is None or hidden >= 2, "hidden", hidden, "must be at least 2, or null for none"),
         (
-            kernel_size == 4 or upsampling == "transposed",
+            kernel_size == 4 or sampling == usual,
             "kernel_size",
             kernel_size,
-            f"upsampling={upsampling} has 3x3 convolutions; leave it at 4, or use "
-            "upsampling=transposed",
+            f"{sampling} has 3x3 convolutions; leave it at 4, or use {usual}",
         ),
     ]
 
@@ -126,7 +134,8 @@ class Generator(nn.Module):
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        require(*layer_rules(width, kernel_size, hidden=hidden, upsampling=upsampling))
+        sampling, usual = f"upsampling={upsampling}", "upsampling=transposed"
+        require(*layer_rules(width, kernel_size, hidden=hidden, sampling=sampling, usual=usual))
         require_labels(labels, spec)
         self.conditional = labels != "none"
         count = halvings(spec.shape)
@@ -173,7 +182,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D(x): by strided convolutions from an image to one logit."""
+    """D(x): by convolutions, strided unless they shall pool, from an image to one logit."""
 
     def __init__(
         self,
@@ -186,9 +195,11 @@ class Discriminator(nn.Module):
         spectral_norm: bool,
         hidden: int | None,
         labels: Literal["none", "input", "every_layer", "projection"],
+        downsampling: Downsampling = "strided",
     ) -> None:
         super().__init__()
-        require(*layer_rules(width, kernel_size, hidden=hidden))
+        sampling, usual = f"downsampling={downsampling}", "downsampling=strided"
+        require(*layer_rules(width, kernel_size, hidden=hidden, sampling=sampling, usual=usual))
         require_labels(labels, spec)
         self.conditional = labels != "none"
         count = halvings(spec.shape)
@@ -196,8 +207,11 @@ class Discriminator(nn.Module):
         style = Style(norm, norm_affine, partial(nn.LeakyReLU, LEAKY_SLOPE))
         classes, later_classes = label_counts(labels, spec.classes)
         self.images = nn.ModuleList()
+        halving = partial(
+            halve, kernel_size=kernel_size, bias=style.bias, downsampling=downsampling
+        )
         for inputs, units in pairwise([channels, *channel_counts(width, count)]):
-            linear = halve(inputs + classes, units, kernel_size=kernel_size, bias=style.bias)
+            linear = halving(inputs + classes, units)
             self.images.append(
                 style.layer(linear, units, classes=classes, normed=len(self.images) > 0)
             )

@@ -19,6 +19,7 @@ from gan_cli.spec import DataSpec
 Norm = Literal["batch", "instance", "layer", "none"]
 #: How an image is doubled: by transposed convolutions, or copies of each pixel and a convolution.
 Upsampling = Literal["transposed", "nearest"]
+Downsampling = Literal["strided", "average", "max"]
 
 INIT_STD = 0.02  # Radford et al. 2015, section 3: "standard deviation 0.02"
 MOST_WIDTHS = 8  # the channels double with each halving, up to this multiple of `width`
@@ -63,8 +64,13 @@ def bound_weights(network: nn.Module) -> None:
             divide_by_spectral_norm(part)
 
 
-def halve(inputs: int, outputs: int, *, kernel_size: int, bias: bool) -> nn.Conv2d:
-    """A convolution that exactly halves both sides."""
+def halve(
+    inputs: int, outputs: int, *, kernel_size: int, bias: bool, downsampling: Downsampling
+) -> nn.Module:
+    """A layer that exactly halves both sides."""
+    if downsampling != "strided":
+        pool = nn.AvgPool2d(2) if downsampling == "average" else nn.MaxPool2d(2)
+        return nn.Sequential(Convolution(inputs, outputs, 3, padding=1, bias=bias), pool)
     padding = (kernel_size - 1) // 2
     return Convolution(inputs, outputs, kernel_size, stride=2, padding=padding, bias=bias)
 
