@@ -1,4 +1,4 @@
-"""Expectations under normal distributions by numeric integration, to hold draws against."""
+"""Expectations by numeric integration, to hold draws against, and the errors of draws."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def variance(f: Callable[[Tensor], Tensor], *, mean: float = 0.0, std: float = 1
     """Var[f(x)] for x ~ N(mean, std^2)."""
     first = expectation(f, mean=mean, std=std)
     return expectation(lambda x: (f(x) - first).square(), mean=mean, std=std)
+
+
+def standard_error(values: Tensor) -> float:
+    """Of the mean of independent values, (n,)."""
+    error: float = (values.double().std() / len(values) ** 0.5).item()
+    return error

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gan_cli.claims.runs import place_of, train_run
+from gan_cli.claims.runs import RUNS, place_of, train_run
 from gan_cli.data.base import Dataset, DataSource
 from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import measure
@@ -141,6 +141,11 @@ class Lab:
             set_up_torch(CPU, threads=1, precision="fp32", deterministic=False)
             self._trained[name] = load_run(place, device="cpu", trust_checkpoint=False)
         return self._trained[name]
+
+    @staticmethod
+    def overrides(name: str) -> tuple[str, ...]:
+        """What such a run was configured with."""
+        return RUNS[name].overrides
 
     def reference(self, name: str) -> Reference:
         """The data of such a run, and a classifier of them."""

@@ -35,7 +35,8 @@ PHOTOS = ("data.image_size=16", "data.validation=300", "model.width=32", "data.b
 CONVOLUTIONAL = ("model=dcgan", "data=digits", *PHOTOS)
 CLASSES = ("model=cgan", "data=digits", "data.validation=300", "model.width=32",
            "data.batch_size=64")  # fmt: skip
-DOMAINS = ("experiment=cyclegan_digits", "data.batch_size=4")
+DOMAINS = ("experiment=cyclegan_digits", "data.batch_size=4", "schedule.constant_steps=750",
+           "schedule.decay_steps=750")  # fmt: skip
 
 RUNS = {
     "digits": Recipe(CONVOLUTIONAL, 1500),
@@ -46,11 +47,11 @@ RUNS = {
     "digits_unnormalised": Recipe((*CONVOLUTIONAL, "model.norm=none"), 1500),
     "classes": Recipe(CLASSES, 1500),
     "classes_unmatched": Recipe((*CLASSES, "model.mismatch_weight=0"), 1500),
-    "domains": Recipe(DOMAINS, 3000),
+    "domains": Recipe(DOMAINS, 1500),
     "domains_without_cycle": Recipe(
-        (*DOMAINS, "model.cycle_weight_a=0", "model.cycle_weight_b=0"), 3000
+        (*DOMAINS, "model.cycle_weight_a=0", "model.cycle_weight_b=0"), 1500
     ),
-    "domains_log": Recipe((*DOMAINS, "loss=non_saturating"), 3000),
+    "domains_log": Recipe((*DOMAINS, "loss=non_saturating"), 1500),
 }  # fmt: skip
 
 
