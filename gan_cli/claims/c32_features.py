@@ -11,6 +11,8 @@ pixels alone tell these digits apart.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,9 @@ from gan_cli.claims.drawing import DATA, MODEL, THEORY, axes
 from gan_cli.claims.exact import standard_error
 from gan_cli.claims.lab import Lab
 from gan_cli.evaluation.label_measures import pooled_features
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PER_CLASS, DRAWS = 3, 12  # labels that the classifier learns from, and how often they are drawn
 RUN = "digits"
@@ -48,16 +53,6 @@ def show(lab: Lab) -> Outcome:
         )
         for name, (known, unseen) in ways.items()
     }
-    figure, plot = axes("", "share of held-out digits classified rightly")
-    for place, (values, color) in enumerate(
-        zip(correct.values(), (DATA, THEORY, MODEL), strict=True)
-    ):
-        plot.bar(
-            place, values.mean(), yerr=standard_error(values), color=color, width=0.6, capsize=4
-        )
-    plot.set_xticks(range(len(ways)), list(ways))
-    plot.set_ylim(0, 1)
-    plot.axhline(0.1, color="gray", linestyle=":", linewidth=0.8)
     over_pixels, over_untrained = (
         correct["trained D"] - correct[name] for name in ("pixels", "untrained D")
     )
@@ -71,11 +66,22 @@ def show(lab: Lab) -> Outcome:
                 error=standard_error(over_untrained),
             ),
         ],
-        figure,
+        drawn(correct),
         limits="they beat pixels; on these small digits an untrained D of the same shape does "
         "about as well, so the gain is the convolutions' more than the game's",
         data={name: values.tolist() for name, values in correct.items()},
     )
+
+
+def drawn(correct: dict[str, Tensor]) -> Figure:
+    """A bar for each way, and chance."""
+    figure, plot = axes("", "share of held-out digits classified rightly")
+    means = [values.mean().item() for values in correct.values()]
+    errors = [standard_error(values) for values in correct.values()]
+    plot.bar(list(correct), means, yerr=errors, color=[DATA, THEORY, MODEL], width=0.6, capsize=4)
+    plot.set_ylim(0, 1)
+    plot.axhline(0.1, color="gray", linestyle=":", linewidth=0.8)
+    return figure
 
 
 def both(discriminator: torch.nn.Module, *several: Tensor) -> tuple[Tensor, ...]:
