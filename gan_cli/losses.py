@@ -52,6 +52,12 @@ class Loss(ABC):
         """
         return self.d(real, wrong)
 
+    def output_scalars(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """What to log of D's outputs on real and on generated data, by log key."""
+        if self.log_odds:
+            return log_odds_scalars(real, fake)
+        return {"score/real": real.mean(), "score/fake": fake.mean()}
+
     def smooth(self, target: float) -> None:
         """Let D aim at `target` instead of 1 on real data (one-sided label smoothing).
 
@@ -205,6 +211,12 @@ class Wasserstein(TermwiseLoss):
     def d_rejects(self, wrong: Tensor, real: Tensor) -> Tensor:
         """E[D(wrong)] - E[D(x)]: only differences count, so D gains nothing by a mere shift."""
         return self.d(real, wrong)
+
+    @override
+    def output_scalars(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Scores, and E[D(x)] - E[D(G(z))]: at most D's largest slope times W1 (equation 2)."""
+        estimate = real.mean() - fake.mean()
+        return {**super().output_scalars(real, fake), "wasserstein/estimate": estimate}
 
     @override
     def g(self, fake: Tensor, real: Tensor | None = None) -> Tensor:

@@ -116,7 +116,13 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [["data=digits"], ["data=ring", "data.samples=333"], ["data=digits", "optimizer=sgd"]]
+    "data",
+    [
+        ["data=digits"],
+        ["data=ring", "data.samples=333"],
+        ["data=curve", "data.shape=spiral", "data.samples=333"],
+        ["data=digits", "optimizer=sgd"],
+    ],
 )
 def test_two_halves_equal_the_whole(cli: Cli, data: list[str]) -> None:
     assert cli(*SETTINGS, *data, "steps=22", "name=whole").code == 0

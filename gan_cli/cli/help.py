@@ -113,6 +113,7 @@ keys (default)
 metrics, with their standard errors
   theory                  points: divergences from a known p_data (beside the
                             floor of their estimate), D against D*
+  curve                   points on a curve: distance to it, and how much is covered
   parzen                  images: log-likelihood under a Parzen window
   frechet_classifier      labelled images: distances on features of a classifier
   kernel_classifier         that is trained once on the data and kept in the

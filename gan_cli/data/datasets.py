@@ -17,6 +17,7 @@ from gan_cli.data.files.decode import UnusableImageError
 from gan_cli.errors import Problem, UserError
 from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec, PairSpec
+from gan_cli.theory.curves import Polyline
 from gan_cli.theory.density import GaussianMixture
 
 #: Called with (what, done, total) while something takes long.
@@ -77,6 +78,7 @@ class Dataset:
         identity: fingerprint, where one is known without reading all values.
         notes: what the user should know of how the data were loaded.
         balance: each epoch draws all classes equally often.
+        curve: what points of the plane lie on, or about.
     """
 
     values: Tensor | FileImages
@@ -88,6 +90,7 @@ class Dataset:
     identity: str | None = None
     notes: tuple[str, ...] = ()
     balance: bool = False
+    curve: Polyline | None = None
 
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else len(self.rows)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gan_cli.data.base import Dataset
 from gan_cli.evaluation.encoders import Encoder
 from gan_cli.evaluation.features import (
     frechet_distance,
@@ -27,7 +28,8 @@ from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.pictures import Picture, sheet, titled, to_bytes
 from gan_cli.spec import DataSpec
 from gan_cli.theory import measure as theory
-from gan_cli.theory.pictures import draw_theory
+from gan_cli.theory.curves import Polyline
+from gan_cli.theory.pictures import draw_curve, draw_theory
 
 VALIDATION = 1000  # images that choose the Parzen window's width, as in the authors' code
 LOOKED_UP = 1000  # samples whose nearest training datum is looked for ...
@@ -35,6 +37,8 @@ AMONG = 60_000  # ... among so many at most
 COMPARED = 1000  # data whose pairwise distances are taken
 SHOWN = 10  # samples in the picture of nearest neighbours
 NEAREST = "nearest"  # the picture's name and folder
+CURVE = "curve"  # likewise
+LEAST_SHARE = 1 / 3  # of the samples that a piece of an arc should get, from which on it is covered
 
 
 def mean(values: Tensor, key: str) -> dict[str, float]:
@@ -67,6 +71,29 @@ def measure_theory(subject: Subject) -> Results:
     samples = theory.draws_for(density, in_training=subject.in_training)
     measured = theory.measure(game, density, samples=samples, seed=subject.seed)
     return Results(measured.scalars, {"theory": draw_theory(measured, *known)})
+
+
+def measure_curve(subject: Subject) -> Results:
+    """How near samples are to the curve of the data, which pieces they reach, and a picture."""
+    dataset = subject.reference.dataset
+    assert isinstance(dataset, Dataset)
+    assert dataset.curve is not None
+    curve, samples = dataset.curve, subject.samples[0]
+    distances, positions = curve.nearest(samples)
+    reached = pieces_reached(curve, positions)
+    real, real_positions = curve.nearest(subject.real.sample(subject.n)[0])
+    scalars = {
+        **mean(distances, "eval/curve_distance"),
+        "eval/curve_distance_real": real.mean().item(),
+        "eval/curve_covered": reached.double().mean().item(),
+        "eval/curve_covered_real": pieces_reached(curve, real_positions).double().mean().item(),
+    }
+    return Results(scalars, {CURVE: draw_curve(curve, samples, reached)})
+
+
+def pieces_reached(curve: Polyline, positions: Tensor) -> Tensor:
+    """Which pieces of the arc hold at least a third of what they should, bool (PIECES,)."""
+    return curve.shares_of(positions) >= LEAST_SHARE
 
 
 def measure_parzen(subject: Subject) -> Results:

@@ -22,6 +22,7 @@ from gan_cli.evaluation.measures import (
     frechet,
     inception,
     kernel,
+    measure_curve,
     measure_diversity,
     measure_nearest,
     measure_parzen,
@@ -34,6 +35,7 @@ from gan_cli.evaluation.suited import (
     Unsuited,
     first_of,
     no_convolutions,
+    no_curve,
     no_density,
     no_labels,
     no_test_data,
@@ -95,6 +97,11 @@ METRICS: dict[str, Metric] = {
         measure_theory,
         first_of(not_from_noise, no_density),
         "divergences of p_g from a known p_data, D against D*, modes",
+    ),
+    "curve": Metric(
+        measure_curve,
+        first_of(not_from_noise, no_curve),
+        "distance of samples to the curve of the data, and how much of it they cover",
     ),
     "parzen": Metric(
         measure_parzen,

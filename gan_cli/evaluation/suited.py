@@ -82,7 +82,16 @@ def no_density(subject: Subject) -> str | None:
     known = theory.measurable(subject.game, subject.reference.dataset)
     if known is not None:
         return None
+    if getattr(subject.reference.dataset, "curve", None) is not None:
+        return "points on a curve have no density in the plane, or none in closed form; use curve"
     return "p_data is not known, or not in 1 or 2 dimensions; use data=mixture_1d, ring or grid"
+
+
+def no_curve(subject: Subject) -> str | None:
+    """For points on a known curve."""
+    if getattr(subject.reference.dataset, "curve", None) is not None:
+        return None
+    return "the data lie on no known curve; use data=curve or data=parallel_lines"
 
 
 def no_convolutions(subject: Subject) -> str | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan_cli.games.describe import Preview, Roles, Use
 from gan_cli.games.ema import Ema
-from gan_cli.losses import Loss, log_odds_scalars
+from gan_cli.losses import Loss
 from gan_cli.networks.abilities import StartsAtMean
 from gan_cli.regularizers import (
     Critic,
@@ -137,9 +137,7 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         """What to log of D's outputs (detached) on real and generated data, if a line is due."""
         if not self.log_due:
             return {}
-        if self.loss.log_odds:
-            return log_odds_scalars(real, fake)
-        return {"score/real": real.mean(), "score/fake": fake.mean()}
+        return self.loss.output_scalars(real, fake)
 
     def due_penalties(
         self, critic: Critic, real: Tensor, fake: Tensor, *, suffix: str = ""

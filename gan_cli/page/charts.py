@@ -53,6 +53,13 @@ SCORES = Chart(
     domains("score/real", "score/fake", "score/mismatch"),
     note="Only the distance of the curves has a meaning.",
 )
+WASSERSTEIN = Chart(
+    "Estimate of the Wasserstein distance",
+    "distance",
+    domains("wasserstein/estimate"),
+    ((0.0, "0: equal"),),
+    note="D(x) - D(G(z)) on average: at most the distance times D's largest slope.",
+)
 VALUE = Chart(
     "Value V(D,G)",
     "nats",
@@ -117,6 +124,7 @@ MEMORY = Chart("Peak memory", "MiB", ("system/memory_mib", "system/gpu_memory_mi
 GAME = (
     PROBABILITIES,
     SCORES,
+    WASSERSTEIN,
     VALUE,
     DIVERGENCES,
     KL,

@@ -33,6 +33,7 @@ FOLDERS = {
     SAMPLES: "Samples of fixed noise",
     "theory": "Densities and D, as in Figure 1",
     "filters": "First filters of D",
+    "curve": "Samples over the curve of the data",
     "nearest": "Samples and their nearest training data",
 }
 DOMAINS = ("_a", "_b")  # endings of keys

@@ -14,6 +14,7 @@ from gan_cli.games.from_noise import FromNoise
 from gan_cli.pictures import Picture, new_figure, opened_png, to_picture
 from gan_cli.seeding import generator_for
 from gan_cli.system.files import replacing
+from gan_cli.theory.curves import Polyline
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.theory.measure import Theory, logits_of
 
@@ -150,6 +151,39 @@ def _contours(
         return
     values = density.log_prob(points).exp().view(len(xs), len(ys)).T
     axes.contour(xs, ys, values, colors="k", linewidths=0.6)
+
+
+def draw_curve(curve: Polyline, samples: Tensor, reached: Tensor) -> Picture:
+    """Samples over the curve of the data, on which the pieces that too few of them reach are red.
+
+    Args:
+        curve: of the data.
+        samples: float32 (n, 2).
+        reached: which pieces of equal length hold enough of them, bool (pieces,).
+    """
+    figure = new_figure(6, 6)
+    axes = figure.subplots()
+    x = samples[:POINTS]
+    axes.scatter(x[:, 0], x[:, 1], s=2, color="tab:green", label="samples")
+    ends = torch.linspace(0, curve.length, len(reached) + 1, dtype=torch.float64)
+    for is_reached, color, label in ((True, "black", "curve"), (False, "red", "missed")):
+        for piece in torch.nonzero(reached == is_reached).flatten().tolist():
+            line = curve.at(torch.linspace(ends[piece], ends[piece + 1], 20, dtype=torch.float64))
+            width = 0.8 if is_reached else 4
+            axes.plot(*line.T, color=color, lw=width, alpha=0.6, solid_capstyle="butt")
+        axes.plot([], [], color=color, label=label)
+    low, high = curve.vertices.amin(dim=0), curve.vertices.amax(dim=0)
+    margin = 0.25 * float((high - low).max())
+    axes.set_xlim(float(low[0]) - margin, float(high[0]) + margin)
+    axes.set_ylim(float(low[1]) - margin, float(high[1]) + margin)
+    axes.set_xlabel("x1")
+    axes.set_ylabel("x2")
+    axes.set_aspect("equal")
+    axes.set_title(
+        f"{int(reached.sum())} of {len(reached)} pieces of the curve covered", fontsize=10
+    )
+    figure.legend(loc="outside lower center", ncols=3)
+    return to_picture(figure)
 
 
 def animate(folder: Path) -> Path | None:
