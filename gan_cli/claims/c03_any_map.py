@@ -9,7 +9,7 @@ and both reach the data, because both can express them.
 from __future__ import annotations
 
 from gan_cli.claims.base import Check, Claim, Outcome
-from gan_cli.claims.drawing import DATA, MODEL, legend, name, several
+from gan_cli.claims.drawing import densities, legend, name, several
 from gan_cli.claims.lab import Given, Lab
 from gan_cli.theory.measure import measure
 
@@ -39,10 +39,7 @@ def show(lab: Lab) -> Outcome:
         )
         divergences[label] = theory.scalars["divergence/jsd"]
         name(plot, "x", "density", title=f"G is {label}")
-        x = theory.cells.centres[:, 0]
-        plot.plot(x, experiment.density.log_prob(x[:, None]).exp(), color=DATA, label="p_data")
-        edges, area = theory.cells.edges[0].numpy(), theory.cells.area
-        plot.stairs(theory.p_g[:-1].numpy() / area, edges, color=MODEL, label="p_g")
+        densities(plot, theory, experiment.density)
         plot.set_xlim(-2, 4)
     legend(figure)
     checks = [

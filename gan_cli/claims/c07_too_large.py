@@ -18,7 +18,6 @@ from gan_cli.claims.drawing import MODEL, THEORY, legend, name, several
 from gan_cli.claims.lab import Experiment, Given, Lab
 from gan_cli.spec import Batch
 from gan_cli.training.loop import draw
-from gan_cli.training.turn import Move, play
 
 LOOKS, BATCHES = 12, 20
 
@@ -45,12 +44,9 @@ def show(lab: Lab) -> Outcome:
         "data=gaussian", "noise.dim=1", "loss=non_saturating", "data.batch_size=128",
         generator=Given(lambda z, t: t + 0.5 * z, [-4.0]),
     )  # fmt: skip
-    state, seen = experiment.state, []
+    seen = []
     for _ in range(LOOKS):
-        for _ in range(moves):
-            batch = draw(state.batches)
-            turn, optimizer = experiment.turns["d"], state.optimizers["d"]
-            play(turn, optimizer, batch=batch, move=Move(), log_due=False)
+        experiment.play_d(moves)
         seen.append(gradients(experiment))
     losses, slopes, spreads = (list(column) for column in zip(*seen, strict=True))
     at = [moves * (i + 1) for i in range(LOOKS)]

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from gan_cli.theory.density import GaussianMixture
+    from gan_cli.theory.measure import Theory
+
 DATA, MODEL, THEORY, THIRD = "#7f868c", "#d1495b", "#2b6cb0", "#3f9b6b"
 
 
@@ -35,6 +38,14 @@ def name(plot: Axes, x: str, y: str, *, title: str = "") -> None:
     plot.set_ylabel(y)
     if title:
         plot.set_title(title, fontsize=10)
+
+
+def densities(plot: Axes, theory: Theory, density: GaussianMixture) -> None:
+    """p_data on the line, and p_g as the histogram that divergences are taken from."""
+    x = theory.cells.centres[:, 0]
+    plot.plot(x, density.log_prob(x[:, None]).exp(), color=DATA, label="p_data")
+    edges, area = theory.cells.edges[0].numpy(), theory.cells.area
+    plot.stairs(theory.p_g[:-1].numpy() / area, edges, color=MODEL, label="p_g")
 
 
 def legend(figure: Figure, *, columns: int = 3) -> None:

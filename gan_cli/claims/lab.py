@@ -24,9 +24,9 @@ from gan_cli.settings.compose import compose_config
 from gan_cli.system.precision import set_up_torch
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.training.finite import Player
-from gan_cli.training.loop import one_step
+from gan_cli.training.loop import draw, one_step
 from gan_cli.training.state import TrainState
-from gan_cli.training.turn import Move, Turn
+from gan_cli.training.turn import Move, Turn, play
 
 CPU = torch.device("cpu")
 
@@ -74,6 +74,13 @@ class Experiment:
             if look is not None and every and number % every == 0:
                 look(self.state.step)
         return {key: float(value) for key, value in scalars.items()}
+
+    def play_d(self, moves: int) -> None:
+        """Let D alone move so often, while G stays as it is."""
+        for _ in range(moves):
+            batch = draw(self.state.batches)
+            optimizer = self.state.optimizers["d"]
+            play(self.turns["d"], optimizer, batch=batch, move=Move(), log_due=False)
 
     def samples(self, n: int, *, seed: int = 0) -> Tensor:
         """Draw G(z), float32 (n, *shape), from a stream of its own."""
