@@ -243,8 +243,8 @@ def train_to_the_end(config: Config, recorder: Recorder) -> int:
             try:
                 reason = run_loop(config, recorder, stop)
             except LostDataError as error:
-                if config["k"] > 1 or not state.game.ranks.alone:
-                    raise  # D has perhaps moved already, or others wait
+                if config["k"] > 1 or config["g_moves"] > 1 or not state.game.ranks.alone:
+                    raise  # a player has perhaps moved already, or others wait
                 recorder.save_at_end()
                 advice = f"Step {state.step} is saved in {log.directory}."
                 raise type(error)(f"{error} {advice}") from error
@@ -270,6 +270,7 @@ def run_loop(config: Config, recorder: Recorder, stop: StopRequest) -> Reason:
         recorder,
         stop,
         k=config["k"],
+        g_moves=config["g_moves"],
         steps=config["steps"],
         max_minutes=config["max_minutes"],
         cadence=Cadence(

@@ -97,9 +97,10 @@ def half_a_loss(self: NonSaturating, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def generator_first(
-    state: Any, turns: Any, *, k: int, move: Any, log_due: bool, guard: Any = None
+    state: Any, turns: Any, *, k: int, g_moves: int, move: Any, log_due: bool
 ) -> Any:
     batch = loop.draw(state.batches)
+    assert g_moves == 1
     scalars = loop.play(turns["g"], state.optimizers["g"], batch=batch, move=move, log_due=log_due)
     for _ in range(k):
         batch = loop.draw(state.batches)

@@ -173,6 +173,19 @@ def test_identity_needs_equal_channels() -> None:
 # --- pool -------------------------------------------------------------------------------------
 
 
+def test_of_several_moves_of_g_the_last_ones_fakes_are_judged(cli: Cli) -> None:
+    tiny = ["model=cyclegan", "data.image_size=8", "model.width=2", "model.generator.blocks=1",
+            "model.discriminator.layers=0", "g_moves=3", "accumulate=2", "data.batch_size=4",
+            "checkpoint_every=2", "sample_every=0", "log_every=1", "report=false"]  # fmt: skip
+    assert cli(*tiny, "steps=4", "name=whole").code == 0
+    assert cli(*tiny, "steps=2", "name=parts").code == 0
+    state = checkpoint.read(Path("outputs/parts/checkpoints/step_00000002.pt"))
+    made = state["session"]["game"]["_extra_state"]["made"]
+    assert len(made) == 2  # a pair of each micro-batch, of the last move
+    assert cli("resume=outputs/parts", "steps=4").code == 0
+    assert_same_run(Path("outputs/whole"), Path("outputs/parts"))
+
+
 def test_pool_fills_then_gives_older_fakes_half_of_the_time() -> None:
     pool = ImagePool(50, (1, 1, 1))
     pool.rng.manual_seed(0)

@@ -110,7 +110,8 @@ def session(schedule: Schedule | None = None) -> TrainState:
     )
 
 
-def run(s: TrainState, steps: int, *, k: int = 1, log: int = 1, stop: StopRequest | None = None,
+def run(s: TrainState, steps: int, *, k: int = 1, g_moves: int = 1, log: int = 1,
+        stop: StopRequest | None = None,
         max_minutes: float | None = None) -> tuple[str, Notes]:  # fmt: skip
     notes = Notes()
     turns: dict[Player, Turn] = {"d": Turn(s.game, "d"), "g": Turn(s.game, "g")}
@@ -120,6 +121,7 @@ def run(s: TrainState, steps: int, *, k: int = 1, log: int = 1, stop: StopReques
         notes,
         stop or StopRequest(),
         k=k,
+        g_moves=g_moves,
         steps=steps,
         max_minutes=max_minutes,
         cadence=Cadence(log=log, sample=2, checkpoint=3),
@@ -168,17 +170,37 @@ def test_frozen_restores_what_it_found() -> None:
     assert [p.requires_grad for p in network.parameters()] == before
 
 
-@pytest.mark.parametrize("k", [1, 3])
-def test_algorithm_1_order_and_fresh_noise(k: int) -> None:
+@pytest.mark.parametrize(("k", "g_moves"), [(1, 1), (3, 1), (1, 5), (2, 3)])
+def test_algorithm_1_order_and_fresh_noise(k: int, g_moves: int) -> None:
     s = session()
-    run(s, 2, k=k)
+    _, notes = run(s, 2, k=k, g_moves=g_moves)
     game = s.game
     assert isinstance(game, Spy)
-    assert [who for who, _ in game.calls] == (["d"] * k + ["g"]) * 2
-    reals = [x for who, x in game.calls if who == "d"]
-    assert len({tuple(x.flatten().tolist()) for x in reals}) == 2 * k  # a new batch each time
-    assert len({tuple(x.flatten().tolist()) for x in game.drawn}) == 2 * (k + 1)  # and new noise
-    assert s.batches.next_batch == 2 * k
+    assert [who for who, _ in game.calls] == (["d"] * k + ["g"] * g_moves) * 2
+    reals = [tuple(x.flatten().tolist()) for _, x in game.calls]
+    fresh = k + g_moves - 1  # a new batch each time, but G's first move takes that of D's last
+    assert len(set(reals)) == 2 * fresh
+    assert reals[k - 1] == reals[k]
+    assert s.batches.next_batch == 2 * fresh
+    noises = {tuple(x.flatten().tolist()) for x in game.drawn}
+    assert len(noises) == 2 * (k + g_moves)  # and new noise for all
+    assert game.moves == {"d": 2 * k, "g": 2 * g_moves}
+    assert list(notes.lines) == [1, 2]
+
+
+def test_a_line_is_of_the_last_move_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    s, losses = session(), []
+    g_loss = s.game.g_loss
+
+    def noted(batch: Batch) -> tuple[Tensor, Scalars]:
+        loss, scalars = g_loss(batch)
+        losses.append(loss.item())
+        return loss, scalars
+
+    monkeypatch.setattr(s.game, "g_loss", noted)
+    _, notes = run(s, 1, g_moves=3)
+    assert len(set(losses)) == 3
+    assert notes.lines[1]["loss/g"] == losses[-1]
 
 
 def test_cadence_and_keys() -> None:

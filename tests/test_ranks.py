@@ -33,7 +33,7 @@ SMALL = ("data=digits", "data.batch_size=12", "performance=plain")
 GAMES = {
     "vanilla": (
         "model.discriminator.dropout=0", "model.discriminator.dropout_input=0",
-        "regularizer=[gradient_penalty,instance_noise]", "k=2", "accumulate=2",
+        "regularizer=[gradient_penalty,instance_noise]", "k=2", "g_moves=2", "accumulate=2",
     ),
     "dcgan": (
         "model=dcgan", "model.width=4", "data.image_size=12", "sync_batch_norm=true",
@@ -62,7 +62,10 @@ def train(overrides: tuple[str, ...], ranks: Ranks, *, steps: int) -> TrainState
     session.batches = map(double, batches)  # type: ignore[assignment]
     move = Move(micro_batches=config["accumulate"], max_grad_norm=config["max_grad_norm"])
     for _ in range(steps):
-        one_step(session, turns, k=config["k"], move=move, log_due=True, guard=FiniteGuard(CPU))
+        one_step(
+            session, turns, k=config["k"], g_moves=config["g_moves"], move=move, log_due=True,
+            guard=FiniteGuard(CPU),
+        )  # fmt: skip
     session.batches = batches
     return session
 

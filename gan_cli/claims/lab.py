@@ -34,8 +34,9 @@ CPU = torch.device("cpu")
 class Experiment:
     """A game that is played step by step, and looked at in between."""
 
-    def __init__(self, state: TrainState, dataset: Dataset, *, k: int) -> None:
-        self.state, self.dataset, self.k = state, dataset, k
+    def __init__(self, state: TrainState, dataset: Dataset, *, k: int, g_moves: int = 1) -> None:
+        self.state, self.dataset = state, dataset
+        self.k, self.g_moves = k, g_moves
         self.turns: dict[Player, Turn] = {p: Turn(state.game, p) for p in ("d", "g")}
 
     @property
@@ -60,7 +61,7 @@ class Experiment:
         """Play Algorithm 1 for so many steps.
 
         Args:
-            steps: of k moves by D and one by G.
+            steps: of k moves by D, then one by G, or g_moves.
             every: how many steps lie between two looks; 0: none.
             look: called with the step.
 
@@ -70,7 +71,14 @@ class Experiment:
         scalars: dict[str, Tensor] = {}
         for number in range(1, steps + 1):
             log_due = number == steps
-            scalars, _ = one_step(self.state, self.turns, k=self.k, move=Move(), log_due=log_due)
+            scalars, _ = one_step(
+                self.state,
+                self.turns,
+                k=self.k,
+                g_moves=self.g_moves,
+                move=Move(),
+                log_due=log_due,
+            )
             if look is not None and every and number % every == 0:
                 look(self.state.step)
         return {key: float(value) for key, value in scalars.items()}
@@ -201,7 +209,7 @@ class Lab:
                 state.optimizers[player] = build_optimizer(config, player, parameters)
         if generator is not None and config["ema"]["decay"]:
             game.keep_average(**config["ema"])
-        return Experiment(state, dataset, k=config["k"])
+        return Experiment(state, dataset, k=config["k"], g_moves=config["g_moves"])
 
 
 def quiet(*_: object) -> None:

@@ -64,6 +64,8 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
         self._penalties_of_move: dict[str, list[Tensor]] = {}
         #: Finished moves of each player.
         self.moves = {"d": 0, "g": 0}
+        #: Moves that G makes in a step.
+        self.g_moves = 1
         #: Whether a line of the log is due, for which D's outputs are described.
         self.log_due = True
         #: The average of the generators' weights; None: not kept.
@@ -129,8 +131,9 @@ class Game(nn.Module, ABC, Generic[AnyBatch]):
     def augment(self, x: Tensor) -> Tensor:
         """What discriminators get of data: with augmentation and noise, if configured."""
         spec = self.spec.a if isinstance(self.spec, PairSpec) else self.spec
+        step = self.moves["g"] // self.g_moves
         for view in self.views:
-            x = view(x, step=self.moves["g"], generator=self.rng, value_range=spec.value_range)
+            x = view(x, step=step, generator=self.rng, value_range=spec.value_range)
         return x
 
     def output_scalars(self, real: Tensor, fake: Tensor) -> Scalars:

@@ -125,6 +125,7 @@ class CycleGAN(Translating):
         )
         #: Fakes of G's last move, (of A, of B) for each micro-batch.
         self._made: list[tuple[Tensor, Tensor]] = []
+        self._past = 0  # so many are of earlier moves
 
     def join_passes(self) -> None:
         """Let a generator translate and imitate the identity at once, if images count alone."""
@@ -241,9 +242,10 @@ class CycleGAN(Translating):
         return self.loss.g(fake, real)
 
     def after_move(self, player: str) -> Scalars:
-        """Keep G's fakes, which a graph's next replay would write over."""
+        """Keep the fakes of G's move alone, which a graph's next replay would write over."""
         if player == "g":
-            self._made = [(a.clone(), b.clone()) for a, b in self._made]
+            self._made = [(a.clone(), b.clone()) for a, b in self._made[self._past :]]
+        self._past = len(self._made)
         return super().after_move(player)
 
     def seed_noise(self, seed: int, *purpose: str | int, device: torch.device) -> None:

@@ -43,9 +43,10 @@ def introduction(
     where = f"{config['threads']} thread{'' if config['threads'] == 1 else 's'}"
     if now["processes"] != "1":
         where = f"{now['processes']} processes of {where}"
+    of_g = f"g_moves={config['g_moves']}, " if config["g_moves"] > 1 else ""
     lines = [
         f"{config['model']['name']} on {config['data']['name']}: {amount(dataset)} of "
-        f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, "
+        f"{dataset.spec.text}, m={config['data']['batch_size']}, k={config['k']}, {of_g}"
         f"{config['steps']} steps{epochs(config, dataset)} on {now['device']} ({where}) "
         f"in {directory}",
         *class_counts(dataset),
@@ -83,7 +84,8 @@ def epochs(config: Config, dataset: AnyDataset) -> str:
     """How often the run sees each of a counted number of images in shards."""
     if not isinstance(dataset, ShardDataset) or dataset.images is None:
         return ""
-    drawn = config["steps"] * config["k"] * config["data"]["batch_size"]
+    batches = config["k"] + config["g_moves"] - 1  # G's first move takes none of its own
+    drawn = config["steps"] * batches * config["data"]["batch_size"]
     return f" ({drawn / dataset.images:.3g} epochs)"
 
 

@@ -120,6 +120,7 @@ def build_game(
         "regularizers": make_regularizers(config),
     }
     game: Game[Any] = make(config, "model", supplied=supplied)
+    game.g_moves = config["g_moves"]
     if isinstance(dataset, Dataset):
         game.start_at(dataset.mean)
     images = dataset.preview_images(PREVIEW_ROWS) if isinstance(dataset, PairDataset) else None

@@ -66,6 +66,7 @@ class TrainConfig:
     schedule: Any = MISSING
     regularizer: Any = MISSING
     k: int = MISSING
+    g_moves: int = MISSING
     steps: int = MISSING
     max_minutes: float | None = MISSING
     seed: int = MISSING

@@ -27,6 +27,7 @@ BEFORE = {
     "inception": None,
     "sync_batch_norm": False,
     "report": True,
+    "g_moves": 1,
 }
 
 

@@ -19,6 +19,7 @@ MOST_STEPS, MOST_THREADS = 10**12, 1024
 #: Whole numbers at the root, and the least that they may be.
 LEAST = {
     "k": 1,
+    "g_moves": 1,
     "steps": 1,
     "seed": 0,
     "log_every": 1,

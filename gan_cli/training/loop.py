@@ -26,22 +26,27 @@ def one_step(
     turns: dict[Player, Turn],
     *,
     k: int,
+    g_moves: int = 1,
     move: Move,
     log_due: bool,
     guard: FiniteGuard | None = None,
 ) -> tuple[Scalars, float]:
-    """Algorithm 1, once. What to log, and how many seconds were spent waiting for data."""
+    """Algorithm 1, once. What to log, and how many seconds were spent waiting for data.
+
+    G's first move goes by the data of D's last one, each further one by a fresh batch. What is
+    logged is of the last move of each.
+    """
     state.set_rates()
-    waited = 0.0
+    data = TimedDraws(state.batches)
     how: dict[str, Any] = {"move": move, "log_due": log_due, "guard": guard, "step": state.step + 1}
     for _ in range(k):  # k moves by D ...
-        asked = time.perf_counter()
-        batch = draw(state.batches)
-        waited += time.perf_counter() - asked
+        batch = data.draw()
         scalars = play(turns["d"], state.optimizers["d"], batch=batch, **how)
-    scalars |= play(turns["g"], state.optimizers["g"], batch=batch, **how)  # ... then one by G
+    for number in range(g_moves):  # ... then one by G, or more
+        batch = data.draw() if number else batch
+        of_g = play(turns["g"], state.optimizers["g"], batch=batch, **how)
     state.step += 1
-    return scalars, waited
+    return scalars | of_g, data.waited
 
 
 def train(
@@ -51,6 +56,7 @@ def train(
     stop: StopRequest,
     *,
     k: int,
+    g_moves: int = 1,
     steps: int,
     max_minutes: float | None,
     cadence: Cadence,
@@ -70,8 +76,9 @@ def train(
         reason = reason_to_stop(state, stop, deadline)
         if reason:
             break
+        log_due = due.log_is_next()
         scalars, waited = one_step(
-            state, turns, k=k, move=move, log_due=due.log_is_next(), guard=guard
+            state, turns, k=k, g_moves=g_moves, move=move, log_due=log_due, guard=guard
         )
         due.record(scalars, images=k * state.batches.images_per_batch, waited=waited)
     guard.require_finite(state.game, due.last_line)
@@ -81,6 +88,21 @@ def train(
 def draw(batches: AnyBatches) -> Batch | PairBatch:
     """The next batch."""
     return next(batches)  # type: ignore[return-value]
+
+
+@dataclass
+class TimedDraws:
+    """Draws batches, and adds up how many seconds that took."""
+
+    batches: AnyBatches
+    waited: float = 0.0
+
+    def draw(self) -> Batch | PairBatch:
+        """The next batch."""
+        asked = time.perf_counter()
+        batch = draw(self.batches)
+        self.waited += time.perf_counter() - asked
+        return batch
 
 
 def reason_to_stop(state: TrainState, stop: StopRequest, deadline: float) -> Reason | None:
