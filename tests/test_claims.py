@@ -34,12 +34,17 @@ TRAINED = {
     "degenerate",
     "figure_1",
     "half",
+    "mode_collapse",
     "non_saturating",
+    "overfit",
+    "pace",
     "piecewise_linear",
     "prior",
     "proposition_1",
+    "proposition_2",
     "theorem_1",
     "too_large",
+    "vanishing",
     "wasserstein",
 } | {claim.name for claim in claims() if claim.runs}
 

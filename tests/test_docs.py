@@ -56,7 +56,7 @@ COMMANDS = {
     "docs/sample.md": 8,
     "docs/scaling.md": 1,
     "docs/sweeps.md": 2,
-    "docs/theory.md": 5,
+    "docs/theory.md": 6,
     "docs/train.md": 21,
 }
 

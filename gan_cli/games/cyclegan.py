@@ -79,8 +79,7 @@ class CycleGAN(Translating):
     alone; on further moves (k > 1) and on the first, they are made afresh.
     """
 
-    #: A generator translates and imitates the identity in one pass, as it may where images of
-    #: both domains are of one shape and each counts for itself.
+    #: A generator translates and imitates the identity at once; domains must be alike for it.
     in_one_pass = False
 
     def __init__(
