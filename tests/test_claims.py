@@ -35,6 +35,7 @@ TRAINED = {
     "figure_1",
     "half",
     "mode_collapse",
+    "nash",
     "non_saturating",
     "overfit",
     "pace",

@@ -29,6 +29,7 @@ from gan_cli.evaluation.measures import (
     measure_theory,
     prdc,
 )
+from gan_cli.evaluation.nash import measure_nash_gap
 from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.suited import (
@@ -40,6 +41,7 @@ from gan_cli.evaluation.suited import (
     no_labels,
     no_test_data,
     no_truth,
+    no_value,
     not_conditional,
     not_for_inception,
     not_from_noise,
@@ -102,6 +104,12 @@ METRICS: dict[str, Metric] = {
         measure_curve,
         first_of(not_from_noise, no_curve),
         "distance of samples to the curve of the data, and how much of it they cover",
+    ),
+    "nash_gap": Metric(
+        measure_nash_gap,
+        first_of(not_from_noise, no_value, no_test_data),
+        "what D or G could still gain alone, as far as retraining finds it",
+        costly=True,
     ),
     "parzen": Metric(
         measure_parzen,

@@ -87,6 +87,15 @@ def no_density(subject: Subject) -> str | None:
     return "p_data is not known, or not in 1 or 2 dimensions; use data=mixture_1d, ring or grid"
 
 
+def no_value(subject: Subject) -> str | None:
+    """For games that are played for V, by one D."""
+    if len(subject.sampler.each_discriminator()) > 1:
+        return "the gap is that of one G and one D"
+    if subject.game.loss.log_odds:
+        return None
+    return "this loss is not V(D,G); train with loss=minimax or loss=non_saturating"
+
+
 def no_curve(subject: Subject) -> str | None:
     """For points on a known curve."""
     if getattr(subject.reference.dataset, "curve", None) is not None:
