@@ -31,8 +31,15 @@ APPS = {
 }
 PAGES = [
     *(name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
-    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    *sorted(
+        f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if ".zh." not in path.name
+    ),
 ]
+#: Pages in Chinese, and the English ones whose commands they repeat.
+CHINESE = {
+    "README.zh.md": ("README.md", "docs/claims.md"),
+    "docs/claims.zh.md": ("docs/claims.md",),
+}
 #: Runs that a page takes to be there, and how many commands it holds.
 NEEDED: dict[str, list[list[str]]] = {
     "docs/claims.md": [[]],
@@ -244,7 +251,8 @@ def test_links_and_pictures_exist(page: str) -> None:
 
 
 def test_every_page_is_in_both_indexes() -> None:
-    names = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
+    names = {name for name in pages if ".zh." not in name} - {"README.md"}
     for index, prefix in (("README.md", "docs/"), ("docs/README.md", "")):
         missing = [name for name in sorted(names) if f"]({prefix}{name})" not in read(index)]
         assert missing == [], index
@@ -252,8 +260,28 @@ def test_every_page_is_in_both_indexes() -> None:
 
 def test_every_picture_is_shown() -> None:
     shown = "".join(read(page) for page in PAGES)
-    pictures = [path.name for path in (ROOT / "docs/pictures").iterdir()]
-    assert [name for name in pictures if f"pictures/{name})" not in shown] == []
+    folder = ROOT / "docs"
+    pictures = [
+        path.relative_to(folder).as_posix() for path in (folder / "pictures").rglob("*.png")
+    ]
+    assert [name for name in pictures if f"{name})" not in shown] == []
+
+
+@pytest.mark.parametrize("page", CHINESE)
+def test_chinese_pages_show_commands_of_the_english_ones(page: str) -> None:
+    def commands_in(text: str) -> set[str]:
+        blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+        lines = "\n".join(blocks).splitlines()
+        return {line.split("#")[0].strip() for line in lines} - {""}
+
+    english = "\n".join(read(name) for name in CHINESE[page])
+    assert commands_in(read(page)) <= commands_in(english)
+
+
+@pytest.mark.parametrize("page", CHINESE)
+def test_links_of_chinese_pages_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", read(page)):
+        assert ((ROOT / page).parent / target).exists(), target
 
 
 def test_the_readme_is_short() -> None:

@@ -79,6 +79,7 @@ class Dataset:
         notes: what the user should know of how the data were loaded.
         balance: each epoch draws all classes equally often.
         curve: what points of the plane lie on, or about.
+        held_out: what was held out of it, for looks at D.
     """
 
     values: Tensor | FileImages
@@ -91,6 +92,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     balance: bool = False
     curve: Polyline | None = None
+    held_out: Dataset | None = None
 
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else len(self.rows)

@@ -43,7 +43,7 @@ def domains(*keys: str) -> tuple[str, ...]:
 PROBABILITIES = Chart(
     "What D says",
     "probability",
-    domains("prob/real", "prob/fake", "prob/mismatch"),
+    domains("prob/real", "prob/fake", "prob/held_out", "prob/mismatch"),
     ((0.5, "1/2: D cannot tell"),),
     note="D(x) on real data, D(G(z)) on generated ones. They meet at 1/2 where D cannot tell.",
 )

@@ -22,6 +22,7 @@ from gan_cli.settings.trust import resume_flags
 from gan_cli.system.files import remove_leftovers
 from gan_cli.system.ranks import Ranks
 from gan_cli.training.health import Health
+from gan_cli.training.held_out import HeldOut, held_out_of
 from gan_cli.training.state import TrainState
 
 
@@ -75,7 +76,7 @@ def open_recorder(
         best.value, note = best_before(folder, best.objective, best.direction)
         if note:
             log.say(note)
-    return Recorder(
+    recorder = Recorder(
         state,
         config,
         log=log,
@@ -88,11 +89,19 @@ def open_recorder(
         health=health,
         hparams=tensorboard_settings(config),
     )
+    recorder.held_out = look_at_held_out(config, state, dataset)
+    return recorder
+
+
+def look_at_held_out(config: Config, state: TrainState, dataset: AnyDataset) -> HeldOut | None:
+    """D on what `data.validation` holds out; all processes look at the same."""
+    n = config["data"]["batch_size"]
+    return held_out_of(state.game, dataset, n=n, seed=config["seed"])
 
 
 def silent_recorder(config: Config, state: TrainState, dataset: AnyDataset) -> Recorder:
     """The recorder of another process: it takes part in all exchanges, and writes nothing."""
-    return Recorder(
+    recorder = Recorder(
         state,
         config,
         log=NoLog(step=state.step, steps=config["steps"]),
@@ -103,3 +112,5 @@ def silent_recorder(config: Config, state: TrainState, dataset: AnyDataset) -> R
         evaluation=None,
         best=Best(config["objective"], config["direction"]),
     )
+    recorder.held_out = look_at_held_out(config, state, dataset)
+    return recorder

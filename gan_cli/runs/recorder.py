@@ -27,6 +27,7 @@ from gan_cli.system.memory import system_scalars
 from gan_cli.system.stopping import StopRequest, WorkStoppedError, stoppable
 from gan_cli.theory.pictures import animate
 from gan_cli.training.health import Health
+from gan_cli.training.held_out import HeldOut
 from gan_cli.training.state import TrainState
 
 #: Shown in TensorBoard's HPARAMS tab, with the objective.
@@ -34,6 +35,8 @@ HEADLINE_METRICS = (
     *("loss/d", "loss/g", "prob/real", "prob/fake"),
     *("score/real", "score/fake", "divergence/jsd_bound"),
 )
+#: A line that has one of these also gets the same of data held out.
+REAL_KEYS = {"prob/real", "score/real"}
 
 
 class Recorder:
@@ -73,6 +76,8 @@ class Recorder:
         self.spec, self.environment = spec, dict(environment)
         self.previews, self.evaluation, self.best = previews, evaluation, best
         self.health = health or Health()
+        #: Data to see D on; None: none are held out.
+        self.held_out: HeldOut | None = None
         self.hparams = hparams
         #: Signals, for evaluations to look at while training runs.
         self.stop: StopRequest | None = None
@@ -91,6 +96,8 @@ class Recorder:
                 metrics.append(self.best.objective)
             self.runlog.settings(config_text(self.config), self.hparams, metrics)
             self.hparams = None
+        if self.held_out is not None and REAL_KEYS & scalars.keys():
+            scalars = scalars | self.held_out.scalars(step)
         health, messages = self.health.add(scalars)
         self.runlog.scalars(step, scalars | health | system_scalars(self.state.device))
         for message in messages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -77,7 +78,7 @@ def load_data(
     if part == "train" and not held_out:
         return dataset
     train, validation = dataset.split(held_out, mixed=source.ordered)
-    return train if part == "train" else validation
+    return replace(train, held_out=validation) if part == "train" else validation
 
 
 def load_test_data(config: Node, *, progress: Progress = lambda *_: None) -> AnyDataset | None:

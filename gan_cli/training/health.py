@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Line = Mapping[str, float]
+OVERFIT = 0.15  # D(x) on its own data, above that on others
 #: Machine-dependent findings are logged under another prefix than the others, see the contract.
 PREFIX, MACHINE_PREFIX = "health/", "system/"
 
@@ -106,6 +107,14 @@ def modes_are_missing(lines: Sequence[Line]) -> str | None:
     )
 
 
+def overfits(lines: Sequence[Line]) -> str | None:
+    """D takes the data it was trained on for real, and others less so: it knows them by heart."""
+    own, others = mean(lines, "prob/real"), mean(lines, "prob/held_out")
+    if own - others < OVERFIT:
+        return None
+    return f"over {len(lines)} lines D(x) is {own:.3f} on its own data and {others:.3f} on others"
+
+
 def oscillates(lines: Sequence[Line]) -> str | None:
     """D's verdict on generated data swings between the extremes: the players chase each other."""
     fakes = [line["prob/fake"] for line in lines]
@@ -161,6 +170,14 @@ RULES = (
         6,
         modes_are_missing,
         "regularizer=[r1] or [instance_noise], a smaller optimizer.lr, or loss=relativistic",
+    ),
+    Rule(
+        "discriminator_overfits",
+        ("prob/real", "prob/held_out"),
+        10,
+        overfits,
+        "more data, regularizer=[diffaugment] or [r1], model.discriminator.dropout=0.3, a smaller "
+        "discriminator, or an earlier checkpoint",
     ),
     Rule(
         "oscillation",
