@@ -7,6 +7,7 @@ the product's loop play three steps with k = 3, and write down who moves and wha
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from gan_cli.claims.base import Check, Claim, Outcome
@@ -45,7 +46,7 @@ def show(lab: Lab) -> Outcome:
     repeated = sum(
         a.shape == b.shape and a.equal(b) for i, a in enumerate(noises) for b in noises[:i]
     )
-    misplaced = sum(a != b for a, b in zip(order, expected, strict=True))
+    misplaced = sum(a != b for a, b in zip_longest(order, expected))
     odd = sum(len(x) != M for x in [*noises, *data])
     shared = sum(a.equal(b) for i, a in enumerate(data) for b in data[:i])
     figure, plot = axes("move", "", title="who moves, in the order of the loop")
