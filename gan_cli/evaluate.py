@@ -12,28 +12,18 @@ from typing import Any
 from rich.table import Table
 
 from gan_cli.errors import GanTrainError, Problem, UserError, is_out_of_memory
-from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Results, Subject
-from gan_cli.loading import TrainedModel, open_run
+from gan_cli.loading import TrainedModel, open_reference, open_run
 from gan_cli.pictures import titled, write_png
 from gan_cli.runs.directory import is_run, lock, require_contained, require_inside
 from gan_cli.runs.events import write_events
 from gan_cli.runs.log import number
-from gan_cli.runs.places import find_data
 from gan_cli.runs.records import line_at, merge_line
-from gan_cli.settings.build import load_data
-from gan_cli.settings.trust import (
-    load_without_download,
-    path_notes,
-    require_known_places,
-    without_download,
-)
 from gan_cli.settings.values import metrics_problems
-from gan_cli.system.device import device_problems, resolve_device
+from gan_cli.system.device import device_problems
 from gan_cli.system.files import replacing
 from gan_cli.system.plain import read_json
-from gan_cli.system.progress import LoadingBar
 from gan_cli.system.terminal import Terminal
 
 FILE, FOLDER = "evaluation.json", "evaluation"
@@ -61,7 +51,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         require_contained(folder)
     file = place_for(config["out"], folder)
     require_inside(beside(file) / "x", file.parent, key="out" if config["out"] else "run")
-    reference = reference_of(config, model, terminal)
+    reference = open_reference(config, model, terminal)
     subject = Subject(model.game, reference, n=config["n"], seed=config["seed"])
     names = choose(config["metrics"], subject, key="metrics", training=False)
     began = time.monotonic()
@@ -90,39 +80,6 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     return 0
 
 
-def reference_of(config: dict[str, Any], model: TrainedModel, terminal: Terminal) -> Reference:
-    """The real data of a run, read from where they lie now.
-
-    Raises:
-        UserError: they cannot be read.
-    """
-    places = places_of_data(config, model)
-    trained_on = {**model.config, "data": {**model.config["data"], **places}}
-    progress, named = LoadingBar(), {f"data.{key}" for key in places}
-    trained_on, notes = find_data(trained_on, model.folder, given=sorted(named))
-    if config["trust_checkpoint"]:
-        loaded = load_data(trained_on, progress=progress)
-    else:
-        require_known_places(trained_on)
-        notes = [*notes, *path_notes(trained_on, named)]
-        load = load_data if "data.root" in named else load_without_download
-        loaded = load(trained_on, progress=progress)
-        trained_on = trained_on if "data.root" in named else without_download(trained_on)
-    for note in notes:
-        terminal.say(f"note: {note}")
-    dataset = at_hand(loaded, config["n"], progress)
-    if dataset is not loaded:
-        for note in dataset.notes:
-            terminal.say(f"note: {note}")
-    return Reference(
-        trained_on,
-        dataset,
-        device=resolve_device(config["device"]),
-        inception=config["inception"],
-        progress=progress,
-    )
-
-
 def config_problems(config: dict[str, Any]) -> list[Problem]:
     """Every problem of the values."""
     problems = metrics_problems("metrics", config["metrics"])
@@ -135,24 +92,6 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
         advice = f"is a folder; give a file, like {Path(out) / FILE}"
         problems.append(Problem("out", out, advice))
     return problems + device_problems(config["device"])
-
-
-def places_of_data(config: dict[str, Any], model: TrainedModel) -> dict[str, Any]:
-    """Where data lie now, by the keys that the run's data have.
-
-    Raises:
-        UserError: they do not have such a key.
-    """
-    places = {key: value for key, value in config["data"].items() if value is not None}
-    name = model.config["data"]["name"]
-    problems = [
-        Problem(f"data.{key}", value, f"data={name} has no such key")
-        for key, value in places.items()
-        if key not in model.config["data"]
-    ]
-    if problems:
-        raise UserError(problems)
-    return places
 
 
 def folder_of(model: TrainedModel) -> Path:

@@ -1,4 +1,4 @@
-"""`gan_cli.load`: the generators of a trained run, ready for use."""
+"""`gan_cli.load`: the generators of a trained run, ready for use; and the data of the run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ from gan_cli.errors import (
     choice_problems,
     printable,
 )
+from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.runs.directory import is_run, read_checkpoint
-from gan_cli.runs.places import FOLDER
-from gan_cli.settings.build import build_game
+from gan_cli.runs.places import FOLDER, find_data
+from gan_cli.settings.build import build_game, load_data
 from gan_cli.settings.stored import typed
 from gan_cli.settings.targets import vet_targets
+from gan_cli.settings.trust import (
+    load_without_download,
+    path_notes,
+    require_known_places,
+    without_download,
+)
 from gan_cli.spec import AnySpec, spec_from
 from gan_cli.system.device import resolve_device
+from gan_cli.system.progress import LoadingBar
 from gan_cli.system.shell import expand_home
 from gan_cli.system.terminal import Terminal
 
@@ -207,3 +215,60 @@ def open_run(config: Mapping[str, Any], terminal: Terminal) -> TrainedModel:
     for warning in passed_over:
         terminal.say(f"note: {warning.message}")
     return model
+
+
+def open_reference(config: Mapping[str, Any], model: TrainedModel, terminal: Terminal) -> Reference:
+    """The real data of a run, read from where they lie now.
+
+    Args:
+        config: of a command: `data` (where files lie now), `trust_checkpoint`, `n` (images to take
+            of shards), `device` and `inception`.
+        model: the run.
+        terminal: gets notes on what is read.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    places = places_of_data(config, model)
+    trained_on = {**model.config, "data": {**model.config["data"], **places}}
+    progress, named = LoadingBar(), {f"data.{key}" for key in places}
+    trained_on, notes = find_data(trained_on, model.folder, given=sorted(named))
+    if config["trust_checkpoint"]:
+        loaded = load_data(trained_on, progress=progress)
+    else:
+        require_known_places(trained_on)
+        notes = [*notes, *path_notes(trained_on, named)]
+        load = load_data if "data.root" in named else load_without_download
+        loaded = load(trained_on, progress=progress)
+        trained_on = trained_on if "data.root" in named else without_download(trained_on)
+    for note in notes:
+        terminal.say(f"note: {note}")
+    dataset = at_hand(loaded, config["n"], progress)
+    if dataset is not loaded:
+        for note in dataset.notes:
+            terminal.say(f"note: {note}")
+    return Reference(
+        trained_on,
+        dataset,
+        device=resolve_device(config["device"]),
+        inception=config["inception"],
+        progress=progress,
+    )
+
+
+def places_of_data(config: Mapping[str, Any], model: TrainedModel) -> dict[str, Any]:
+    """Where data lie now, by the keys that the run's data have.
+
+    Raises:
+        UserError: they do not have such a key.
+    """
+    places = {key: value for key, value in config["data"].items() if value is not None}
+    name = model.config["data"]["name"]
+    problems = [
+        Problem(f"data.{key}", value, f"data={name} has no such key")
+        for key, value in places.items()
+        if key not in model.config["data"]
+    ]
+    if problems:
+        raise UserError(problems)
+    return places

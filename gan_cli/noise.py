@@ -28,6 +28,10 @@ class Noise(ABC):
         """Move combined draws, (n, dim), to where draws lie; here, every z in R^dim is possible."""
         return z
 
+    def nearest(self, z: Tensor) -> Tensor:
+        """The points of the prior's support, (n, dim), that are nearest to z."""
+        return self.onto_support(z)
+
 
 class Normal(Noise):
     """z ~ N(0, std^2 I)."""
@@ -60,6 +64,11 @@ class Uniform(Noise):
         """Draw z, shape (n, dim), in [low, high)."""
         z = torch.rand(n, self.dim, generator=generator, device=generator.device)
         return z.mul_(self.high - self.low).add_(self.low)
+
+    @override
+    def nearest(self, z: Tensor) -> Tensor:
+        """Cut each coordinate off at the bounds."""
+        return z.clamp(self.low, self.high)
 
 
 class Spherical(Noise):

@@ -7,16 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from gan_cli.errors import Problem, SettingsError, UserError, choice_problems
+from gan_cli.errors import Problem, SettingsError, UserError
 from gan_cli.loading import open_run
 from gan_cli.pictures import titled, to_bytes, write_png
 from gan_cli.runs.directory import is_run, require_contained, require_inside
-from gan_cli.sampling import ARITHMETIC, INTERPOLATIONS, MODES, Request
-from gan_cli.settings.values import seed_problems
-from gan_cli.system.device import device_problems
+from gan_cli.sampling.check import config_problems
+from gan_cli.sampling.modes import FOR_EACH_LABEL, FOR_POINTS, MODES
+from gan_cli.sampling.request import Request
 from gan_cli.system.terminal import Terminal
-
-MOST_INDEX = 1_000_000
 
 
 def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: ARG001
@@ -32,19 +30,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     if problems := config_problems(config):
         raise UserError(problems)
     terminal = Terminal()
-    model = open_run(config, terminal)
-    try:
-        request = Request(model, config, model.label_numbers(config["labels"]))
-    except SettingsError as error:
-        raise UserError(error.problems) from error
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    mode = config["mode"]
-    asked = config["labels"]
-    if isinstance(asked, list) and mode != "arithmetic" and request.n < len(asked):
-        raise UserError(Problem("n", request.n, f"is fewer than the {len(asked)} labels asked for"))
-    if mode != "grid" and not request.spec.is_image:
-        raise UserError(Problem("mode", mode, "the run's data are points. Use mode=grid."))
+    request = open_request(config, terminal)
+    model, mode = request.model, config["mode"]
     seeds = "-".join(map(str, request.seeds))
     default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{seeds}"
     out = Path(config["out"]) if config["out"] else default
@@ -52,68 +39,50 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         if is_run(model.directory):
             require_contained(model.directory)
         require_inside(default, model.directory, key="run")
-    make = MODES[mode]
     try:
-        if make is None:
-            written = write_images(request, out)
-        else:
-            written = place_for(out, mode)
-            title = f"{mode} of step {model.step}, seed {request.seeds[0]}"
-            write_png(written, titled(make(request), title))
+        written = write_images(request, out) if MODES[mode] is None else place_for(out, mode)
     except OSError as error:
-        reason = f"cannot be written ({error.strerror or error})."
-        raise UserError(Problem("out", out, reason)) from error
+        raise UserError(unwritable(out, error)) from error
+    if (make := MODES[mode]) is not None:
+        drawn = make(request)
+        title = f"{mode} of step {model.step}, seed {request.seeds[0]}"
+        try:
+            write_png(written, titled(drawn.picture, title))
+        except OSError as error:
+            raise UserError(unwritable(out, error)) from error
+        for note in drawn.notes:
+            terminal.say(note)
     average = "" if model.game.average is None else ", averaged weights"
     seeds = ", ".join(map(str, request.seeds))
     terminal.say(f"{mode} of step {model.step}, seed {seeds}{average}: {written}")
     return 0
 
 
-def config_problems(config: dict[str, Any]) -> list[Problem]:
-    """Every problem of a sampling config."""
-    mode, kind, labels, n = (config[key] for key in ("mode", "interpolation", "labels", "n"))
-    problems = choice_problems("mode", mode, list(MODES))
-    if kind is not None:
-        problems += choice_problems("interpolation", kind, INTERPOLATIONS)
-    if n is not None and not 1 <= n <= MOST_INDEX:
-        problems.append(Problem("n", n, f"must lie between 1 and {MOST_INDEX}"))
-    if n is not None and mode == "arithmetic":
-        problems.append(Problem("n", n, "mode=arithmetic takes a, b and c instead"))
-    if kind is not None and mode in MODES and mode != "interpolate":
-        problems.append(Problem("interpolation", kind, "only mode=interpolate uses it"))
-    if not (
-        labels is None
-        or is_label(labels)
-        or (isinstance(labels, list) and labels and all(map(is_listed, labels)))
-    ):
-        problems.append(Problem("labels", labels, "give one label, or a list like [0,1]"))
-    for key in ARITHMETIC:
-        problems += index_problems(key, config[key], mode)
-    problems += seed_problems(config["seed"], may_be_list=mode not in MODES or mode == "images")
-    return problems + device_problems(config["device"])
+def open_request(config: dict[str, Any], terminal: Terminal) -> Request:
+    """The run, and what is asked of it.
+
+    Raises:
+        UserError: the run cannot be used, or is not one for this.
+    """
+    model = open_run(config, terminal)
+    try:
+        request = Request(model, config, model.label_numbers(config["labels"]), terminal)
+    except SettingsError as error:
+        raise UserError(error.problems) from error
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    mode, asked = config["mode"], config["labels"]
+    if isinstance(asked, list) and mode in FOR_EACH_LABEL and request.n < len(asked):
+        raise UserError(Problem("n", request.n, f"is fewer than the {len(asked)} labels asked for"))
+    if mode not in FOR_POINTS and not request.spec.is_image:
+        advice = " or ".join(f"mode={name}" for name in FOR_POINTS)
+        raise UserError(Problem("mode", mode, f"the run's data are points. Use {advice}."))
+    return request
 
 
-def is_label(value: object) -> bool:
-    """A number or a name, which YAML may read as another type: a folder can be called 0.5."""
-    return isinstance(value, int | float | str)
-
-
-def is_listed(value: object) -> bool:
-    """A label in a list, where null is the name of a folder."""
-    return value is None or is_label(value)
-
-
-def index_problems(key: str, indices: Any, mode: str) -> list[Problem]:
-    """What is wrong with one of mode=arithmetic's lists."""
-    if indices is None:
-        return []
-    if mode != "arithmetic":
-        return [Problem(key, indices, "only mode=arithmetic uses it")]
-    if not indices or not all(0 <= index <= MOST_INDEX for index in indices):
-        return [
-            Problem(key, indices, "give numbers of samples, as mode=sheet shows them, like [0,1,2]")
-        ]
-    return []
+def unwritable(out: Path, error: OSError) -> Problem:
+    """Why nothing can be written there."""
+    return Problem("out", out, f"cannot be written ({error.strerror or error}).")
 
 
 def place_for(out: Path, mode: str) -> Path:

@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_cli.data.files.colours import hide, is_colour
-from gan_cli.data.files.decode import MODES, USUAL, Reading, UnusableImageError, open_image
+from gan_cli.data.files.colours import hide
+from gan_cli.data.files.decode import MODES, Reading, UnusableImageError, open_image
+from gan_cli.data.files.framing import usual_reading
 from gan_cli.errors import Problem, UserError, choice_problems, is_out_of_memory
 from gan_cli.games.translating import DIRECTIONS, Direction, Translating
 from gan_cli.loading import TrainedModel, open_run
@@ -122,7 +123,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     if not isinstance(model.game, Translating):
         advice = f"model={model.config['model']['name']} does not translate. Use gan-sample."
         raise UserError(Problem("run", config["run"], advice))
-    reading = reading_of(model.config["data"])
+    # As for training, whatever their size; background=auto shows nothing: transparency is kept.
+    reading = usual_reading(model.config["data"], max_megapixels=MOST_MEGAPIXELS)
     side_by_side = config["side_by_side"]
     translator = Translator(model, config["direction"], side_by_side, reading.background)
     transparent = translator.domains[1].shape[0] == RGBA and not side_by_side
@@ -158,15 +160,6 @@ def translate_all(targets: dict[Path, Path], translator: Translator, reading: Re
                 failed.append(f"{file}: {target} cannot be written ({reason})")
         progress("translated", done, len(targets))
     return failed
-
-
-def reading_of(data: dict[str, Any]) -> Reading:
-    """How files become 8 bits: as for training, whatever their size."""
-    levels = data.get("levels")
-    levels = None if levels is None else (float(levels[0]), float(levels[1]))
-    background = str(data.get("background"))  # auto shows nothing here: transparency is kept
-    background = background if is_colour(background) else USUAL.background
-    return Reading(levels, background, max_megapixels=MOST_MEGAPIXELS)
 
 
 def config_problems(config: dict[str, Any]) -> list[Problem]:

@@ -60,7 +60,7 @@ COMMANDS = {
     "docs/extending.md": 7,
     "docs/report.md": 4,
     "docs/resume.md": 5,
-    "docs/sample.md": 8,
+    "docs/sample.md": 15,
     "docs/scaling.md": 1,
     "docs/sweeps.md": 2,
     "docs/theory.md": 6,

@@ -466,7 +466,7 @@ def test_gan_evaluate_writes_everywhere(cli: Cli) -> None:
                 "eval/diversity_fake", "eval/nearest_fake"):  # fmt: skip
         assert key in record
         assert key in done.out
-    assert "not measured, as they do not suit the model, the data or n: theory, fid" in done.out
+    assert "not measured, as they do not suit the model, the data or n: theory, curve," in done.out
     after = Path("outputs/x/metrics.jsonl").read_text().splitlines()
     assert after[:-1] == lines[:-1]
     assert json.loads(after[-1]).items() >= json.loads(lines[-1]).items()
@@ -495,7 +495,7 @@ def test_gan_evaluate_writes_everywhere(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["metrics=parzn"], "metrics=parzn: use theory, parzen"),
+        (["metrics=parzn"], "metrics=parzn: use theory, curve, nash_gap, parzen"),
         (["metrics=[fid,parzen]"], "metrics=fid: Inception knows colour photos"),
         (["metrics=parzen"], "metrics=parzen: the data have no test split"),
         (["metrics=7", "n=1"], "n=1: must lie between"),

@@ -17,6 +17,8 @@ from gan_cli.pictures import CAPTION_HEIGHT, SHORT_SIDE
 from gan_cli.runs import checkpoint
 from tests.conftest import Cli, Result
 
+#: Those that need no further key, whatever the run's data.
+MODES = ["grid", "sheet", "images", "interpolate", "arithmetic", "filters"]
 TINY = ["steps=2", "data.batch_size=8", "sample_every=0"]
 TILE = SHORT_SIDE + 2  # an 8x8 image enlarged, and the gap
 
@@ -48,7 +50,7 @@ def cgan(cli: Cli) -> Cli:
     return cli
 
 
-@pytest.mark.parametrize("mode", ["grid", "sheet", "images", "interpolate", "arithmetic"])
+@pytest.mark.parametrize("mode", MODES)
 def test_every_mode_works_with_no_further_key(vanilla: Cli, mode: str) -> None:
     result = sample(vanilla, "v", f"mode={mode}")
     assert result.code == 0, result.err
@@ -57,7 +59,7 @@ def test_every_mode_works_with_no_further_key(vanilla: Cli, mode: str) -> None:
     assert written.is_dir() == (mode == "images")
 
 
-@pytest.mark.parametrize("mode", ["grid", "sheet", "images", "interpolate", "arithmetic"])
+@pytest.mark.parametrize("mode", MODES)
 def test_every_mode_works_for_conditional_models(cgan: Cli, mode: str) -> None:
     assert sample(cgan, "c", f"mode={mode}", "out=x").code == 0
     if mode == "grid":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_cli.pictures import new_figure
+from gan_cli.pictures import Picture, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -55,3 +55,11 @@ def legend(figure: Figure, *, columns: int = 3) -> None:
         for handle, label in zip(*plot.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     figure.legend(list(found.values()), list(found), loc="outside upper center", ncols=columns)
+
+
+def show_picture(plot: Axes, picture: Picture, caption: str) -> None:
+    """A sheet of images with a caption below it, no axes."""
+    plot.imshow(picture)
+    plot.set_xticks([])
+    plot.set_yticks([])
+    name(plot, caption, "")

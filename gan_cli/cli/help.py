@@ -50,19 +50,34 @@ usage:  gan-sample run=RUN_DIR [key=value ...]
 
 keys (default)
   run=PATH             a run directory (newest checkpoint), or a checkpoint file
-  mode=NAME            grid: one picture; sheet: with numbers; images: one file
-                       each; interpolate: from one z to another; arithmetic:
-                       mean of a - mean of b + mean of c (grid)
-  n=N                  how many samples (64; 10 of each label)
+  mode=NAME            one of those below (grid)
+  n=N                  how many samples (64; 10 of each label), rows, held-out
+                       data or units (8)
   seed=N               other seeds, other samples; mode=images: a list (0)
   labels=LIST          of a conditional model: a number, a name or a list (all)
   a=LIST               numbers of samples for mode=arithmetic ([0,1,2])
   b=LIST               likewise ([3,4,5])
   c=LIST               likewise ([6,7,8])
+  attribute=NAME       slant, stroke: chooses a, b and c by it
   interpolation=NAME   linear, spherical (linear for noise=uniform)
+  input=PATH           of invert and reconstruct: a picture, or a folder
+  starts=N, steps=N    of their search: random z, and steps from each (8, 300)
+  network=NAME         of filters: discriminator, generator (discriminator)
+  layer=N              of filters: which, from 1 (D's last, G's first)
+  data.root=DIR        where data files are now, if they have moved
   out=PATH             file, or folder for mode=images (in the run's samples/)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)
+
+modes
+  grid                 one picture
+  sheet                the same, with a number at each sample
+  images               one file for each
+  interpolate          rows that go from one z to another
+  arithmetic           G of mean(z of a) - mean(z of b) + mean(z of c)
+  invert               the z that draws each picture of input= best
+  reconstruct          the same for data that training never saw
+  filters              what excites units of D, or which units of G draw a class
 
 examples
   gan-sample run=outputs/vanilla-digits-1
@@ -114,6 +129,7 @@ metrics, with their standard errors
   theory                  points: divergences from a known p_data (beside the
                             floor of their estimate), D against D*
   curve                   points on a curve: distance to it, and how much is covered
+  nash_gap                losses that are V: what D or G could still gain alone
   parzen                  images: log-likelihood under a Parzen window
   frechet_classifier      labelled images: distances on features of a classifier
   kernel_classifier         that is trained once on the data and kept in the

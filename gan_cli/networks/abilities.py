@@ -32,3 +32,14 @@ class TakesSides(Protocol):
     side_multiple: int
     #: ... and at least so long, in pixels.
     smallest_side: int
+
+
+@runtime_checkable
+class HasUnits(Protocol):
+    """A network whose hidden units can be looked at one by one."""
+
+    def unit_layers(self) -> Sequence[nn.Module]:
+        """The hidden layers from input to output, each with its activation.
+
+        Outputs are (n, units), or (n, C, H, W) with a unit for each channel and place.
+        """

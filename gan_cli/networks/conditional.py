@@ -15,7 +15,13 @@ from typing_extensions import override
 from gan_cli.errors import require
 from gan_cli.networks.lasting import give_keys, let_last
 from gan_cli.networks.layers import require_labels
-from gan_cli.networks.mlp import Activation, hidden_layers, initialise, output_activation
+from gan_cli.networks.mlp import (
+    Activation,
+    activations_of,
+    hidden_layers,
+    initialise,
+    output_activation,
+)
 from gan_cli.spec import DataSpec
 
 
@@ -55,6 +61,10 @@ class Joint(nn.Module):
             *layers(both, joint_hidden, joint_maxout_pieces),
             nn.Linear(joint_hidden[-1] if joint_hidden else both, outputs),
         )
+
+    def unit_layers(self) -> list[nn.Module]:
+        """What gives the values of each hidden layer that sees the input."""
+        return [*activations_of(self.of_input), *activations_of(self.of_both)]
 
     @override
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -104,6 +114,10 @@ class Generator(nn.Module):
             let_last(self.joint)
         initialise(self, init_range)
 
+    def unit_layers(self) -> list[nn.Module]:
+        """What gives the values of each hidden layer that sees more than the label."""
+        return self.joint.unit_layers()
+
     @override
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) and (n,) -> (n, *shape), in the data's range."""
@@ -144,6 +158,10 @@ class Discriminator(nn.Module):
             dropout=dropout,
         )
         initialise(self, init_range)
+
+    def unit_layers(self) -> list[nn.Module]:
+        """What gives the values of each hidden layer that sees more than the label."""
+        return self.joint.unit_layers()
 
     @override
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -168,6 +168,10 @@ class Generator(nn.Module):
         if spectral_norm:
             bound_weights(self)
 
+    def unit_layers(self) -> list[nn.Module]:
+        """The hidden layers, each with its activation, from z to the image."""
+        return [*self.vectors, self.first, *self.images[:-1]]
+
     @override
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) -> (n, C, H, W), in the data's range."""
@@ -231,6 +235,10 @@ class Discriminator(nn.Module):
     def feature_layers(self) -> list[nn.Module]:
         """The convolutional layers, each with its activation."""
         return list(self.images)
+
+    def unit_layers(self) -> list[nn.Module]:
+        """The hidden layers, each with its activation, from the image to the logit."""
+        return [*self.images, *self.vectors]
 
     @override
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

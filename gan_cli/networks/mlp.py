@@ -123,6 +123,12 @@ def activation_of(name: Activation) -> nn.Module:
     return plain[name]()
 
 
+def activations_of(layers: nn.Sequential) -> list[nn.Module]:
+    """The modules of a network without its output function that give hidden layers' values."""
+    kinds = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.SiLU, Maxout)
+    return [part for part in layers if isinstance(part, kinds)]
+
+
 def initialise(network: nn.Module, init_range: float | None) -> None:
     """Draw weights from U(-init_range, init_range) and set biases to 0; None: keep PyTorch's.
 
@@ -221,6 +227,10 @@ class Generator(nn.Module):
         with torch.no_grad():
             last.bias.copy_(bias)
 
+    def unit_layers(self) -> list[nn.Module]:
+        """What gives the values of each hidden layer."""
+        return activations_of(self.layers[:-1])
+
     @override
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, noise_dim) -> (n, *shape), in the data's range. Labels are ignored."""
@@ -269,6 +279,10 @@ class Discriminator(nn.Module):
         last = hidden[-1] if hidden else inputs
         self.layers = nn.Sequential(*first, *layers, nn.Linear(last, 1))
         initialise(self, init_range)
+
+    def unit_layers(self) -> list[nn.Module]:
+        """What gives the values of each hidden layer."""
+        return activations_of(self.layers)
 
     @override
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -103,6 +103,13 @@ class TrainConfig:
 
 
 @dataclass
+class DataRoot:
+    """Where data files are, if they have moved since training."""
+
+    root: str | None = MISSING
+
+
+@dataclass
 class SampleConfig:
     """Root of `configs/sample.yaml`."""
 
@@ -114,7 +121,14 @@ class SampleConfig:
     a: list[int] | None = MISSING
     b: list[int] | None = MISSING
     c: list[int] | None = MISSING
+    attribute: str | None = MISSING
     interpolation: str | None = MISSING
+    input: str | None = MISSING
+    starts: int | None = MISSING
+    steps: int | None = MISSING
+    network: str | None = MISSING
+    layer: int | None = MISSING
+    data: DataRoot = field(default_factory=DataRoot)
     out: str | None = MISSING
     device: str = MISSING
     trust_checkpoint: bool = MISSING

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from gan_cli.data.augment import Augment
 from gan_cli.data.files.colours import is_colour
-from gan_cli.data.files.decode import USUAL, Reading, Resize, Shape
+from gan_cli.data.files.decode import MOST_MEGAPIXELS, USUAL, Reading, Resize, Shape
 from gan_cli.data.images import channels_rule, sides
 from gan_cli.errors import Rule, as_typed, require
 from gan_cli.spec import RGBA
@@ -34,6 +34,19 @@ def reading_of(levels: Sequence[float] | None, background: str, max_megapixels: 
     is_pair = len(levels) == 2 and all(isinstance(level, int | float) for level in levels)
     require((is_pair, "levels", levels, "give [low,high], or null"))
     return Reading((float(levels[0]), float(levels[1])), background, max_megapixels)
+
+
+def usual_reading(data: Mapping[str, Any], *, max_megapixels: float = MOST_MEGAPIXELS) -> Reading:
+    """How files that are no training data become 8 bits: as those of a run's data do.
+
+    Args:
+        data: the run's config of its data; those that come from no image files have no such keys.
+        max_megapixels: above which an image cannot be used.
+    """
+    levels = data.get("levels")
+    background = str(data.get("background"))  # auto looks at the training data: it names no colour
+    background = background if is_colour(background) else USUAL.background
+    return reading_of(levels, background, max_megapixels)
 
 
 def reading_rules(reading: Reading) -> tuple[Rule, ...]:
