@@ -61,7 +61,7 @@ def shown(
     out = place / "out"
     chosen = f"claims=[{','.join(map(str, claims))}]"
     subprocess.run(
-        [sys.executable, "-c", SHOW, chosen, f"fast={str(fast).lower()}", f"out={out}"],
+        [sys.executable, "-c", SHOW, chosen, f"fast={str(fast).lower()}", f"out={out}", "jobs=2"],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(place), "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 from gan_cli.claims import c29_sharp_edges, c31_dcgan_rules, c35_conditional
@@ -26,6 +28,7 @@ from gan_cli.theory.divergence import jsd
 from gan_cli.training import loop
 from tests.conftest import Cli
 
+DOCS = Path(__file__).parent.parent / "docs"
 BY_NAME = {claim.name: claim for claim in claims()}
 #: Claims that need training: few steps show that they run, not that they hold.
 TRAINED = {
@@ -87,11 +90,41 @@ def test_numbers_rise_and_every_claim_is_explained() -> None:
         assert "note" in claim.source
 
 
-def test_the_page_of_the_docs_lists_all_claims() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "claims.md").read_text(encoding="utf-8")
-    rows = [f"| {claim.number} | `{claim.name}` | {claim.statement} |" for claim in claims()]
-    assert [line for line in page.splitlines() if line.startswith("| ") and "`" in line] == rows
-    assert f"These {len(rows)} are shown" in page
+def sections_of(page: str) -> list[str]:
+    """What stands below each heading that begins with a number."""
+    return re.split(r"^### \d+\. ", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE)[
+        1:
+    ]
+
+
+def test_both_pages_of_the_docs_say_what_the_modules_say() -> None:
+    english, chinese = sections_of("claims.md"), sections_of("claims.zh.md")
+    texts = yaml.safe_load((DOCS / "claims.zh.yaml").read_text(encoding="utf-8"))
+    assert list(texts) == list(BY_NAME)
+    for claim, told, retold in zip(claims(), english, chinese, strict=True):
+        text = texts[claim.name]
+        assert text["of"] == claim.statement, f"{claim.name}: translate the statement anew"
+        title, *paragraphs = explanation(claim).split("\n\n")
+        assert told.startswith(" ".join(title.split()).rstrip("."))
+        assert retold.startswith(text["title"])
+        flat = " ".join(told.split())
+        for part in (claim.statement, claim.method, *paragraphs):
+            assert " ".join(part.split()) in flat, claim.name
+        for part in (text["statement"], text["method"]):
+            assert part in retold
+        for section in (told, retold):
+            assert claim.formula in section
+            assert claim.source in section
+            (picture,) = re.findall(r"!\[.*\]\((.*)\)", section)
+            assert (DOCS / picture).is_file()
+        # Both have one table of the same numbers, none of which fails.
+        rows = [
+            [line for line in s.splitlines() if line.startswith("| ")][1:] for s in (told, retold)
+        ]
+        assert rows[0] == rows[1]
+        verdict = "**holds within limits" if "limits" in text else "**holds**"
+        assert verdict in told
+        assert ("**在一定范围内成立" if "limits" in text else "**成立**") in retold
 
 
 def wrong_sign(_self: object, fake: Tensor, _real: Tensor | None = None) -> Tensor:
