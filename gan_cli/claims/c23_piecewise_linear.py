@@ -25,7 +25,7 @@ PIECES = {"maxout": 2}  # of a unit
 
 def show(lab: Lab) -> Outcome:
     """Train with each kind of unit, count calls for likelihoods, and measure p_g."""
-    steps = lab.steps(1500, fast=10)
+    steps = lab.steps(3000, fast=10)
     figure, plots = several(len(UNITS), width=2.9, height=2.9)
     divergences, calls = {}, 0
     for (unit, label), plot in zip(UNITS.items(), plots, strict=True):

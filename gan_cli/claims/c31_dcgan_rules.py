@@ -54,7 +54,7 @@ def show(lab: Lab) -> Outcome:
     ruled, pooled, unnormalised = ARMS
     gain = distances[unnormalised] - distances[ruled]
     error = (errors[unnormalised] ** 2 + errors[ruled] ** 2) ** 0.5
-    figure, plot = axes("Frechet distance on a classifier's features", "")
+    figure, plot = axes("Fréchet distance on a classifier's features", "")
     plot.barh(list(ARMS), list(distances.values()), xerr=list(errors.values()), color=THIRD)
     plot.axvline(floor, color=DATA, linestyle=":", label="real data")
     plot.invert_yaxis()

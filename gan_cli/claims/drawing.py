@@ -49,12 +49,18 @@ def densities(plot: Axes, theory: Theory, density: GaussianMixture) -> None:
 
 
 def legend(figure: Figure, *, columns: int = 3) -> None:
-    """One legend for all axes, above them; equal labels once."""
+    """One legend for all axes, above them, at most `columns` wide; equal labels once."""
     found: dict[str, Artist] = {}
     for plot in figure.axes:
         for handle, label in zip(*plot.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    figure.legend(list(found.values()), list(found), loc="outside upper center", ncols=columns)
+    for fewer in range(columns, 0, -1):
+        made = figure.legend(
+            list(found.values()), list(found), loc="outside upper center", ncols=fewer
+        )
+        if fewer == 1 or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()
 
 
 def show_picture(plot: Axes, picture: Picture, caption: str) -> None:
