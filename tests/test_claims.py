@@ -246,7 +246,23 @@ def test_the_command_writes_results_pictures_and_a_page(cli: Cli) -> None:
     page = (folder / "index.html").read_text()
     assert "V(D,G), the one number that both players fight over." in page
     assert page.count("data:image/png;base64") == 2
+    assert "async function startExplorer" not in page  # these have no networks to try
     assert "Their verdicts say nothing" in page
+
+
+@pytest.mark.usefixtures("_no_vega")
+def test_trained_generators_live_in_the_page(cli: Cli) -> None:
+    cli("claims=[conditions,sharp_edges,features]", "fast=true", app=commands.CLAIMS)
+    page = Path("outputs/claims/index.html").read_text()
+    places = re.findall(r'data-explorer="([^"]+)"', page)
+    assert places == ["game-29-1", "game-36-1"]  # the run that 29 and 32 share is there once
+    for place in places:
+        (found,) = re.findall(rf'id="{place}">(.*?)</script>', page)
+        payload = json.loads(found)
+        assert payload["generator"]["weights"] > 0
+        assert payload["check"]["x"]
+    assert payload["classes"] == [str(number) for number in range(8)]
+    assert "async function startExplorer" in page
 
 
 @pytest.mark.usefixtures("_no_vega")

@@ -63,6 +63,7 @@ def show(lab: Lab) -> Outcome:
         ],
         figure,
         data={"JSD": jsd, "mean |D - D*|": wrong},
+        games={"G and D at (d)": experiment},
     )
 
 
