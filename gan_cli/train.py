@@ -202,7 +202,13 @@ def train_in_directory(
         folder=start.folder,
     )
     recorder = open_recorder(
-        config, state, dataset, log=log, environment=now, evaluation=evaluation
+        config,
+        state,
+        dataset,
+        log=log,
+        environment=now,
+        evaluation=evaluation,
+        before=start.state,
     )
     for line in summary.introduction(start, state, dataset, now, directory):
         log.say(line)
@@ -252,7 +258,7 @@ def train_to_the_end(config: Config, recorder: Recorder) -> int:
         picture = recorder.final_picture()
     log.table()
     if picture is not None:
-        log.say(summary.ending(config, log, state, reason, picture=picture, signal=stop.name))
+        log.say(summary.ending(config, recorder, reason, picture=picture, signal=stop.name))
     return stop.exit_code if reason == "signal" else 0
 
 

@@ -90,6 +90,9 @@ class Notes:
     def save(self, step: int) -> None:
         self.saves.append(step)
 
+    def is_over(self) -> bool:
+        return False
+
 
 def session(schedule: Schedule | None = None) -> TrainState:
     seed_global_streams(0)

@@ -11,7 +11,7 @@ from gan_cli.errors import SettingsError
 from gan_cli.games.base import Game
 from gan_cli.games.translating import Translating
 from gan_cli.page.story import Story
-from gan_cli.page.verdict import default_steps, is_complete
+from gan_cli.page.verdict import default_steps, has_settled, is_complete
 from gan_cli.runs.summary import smaller_rate
 from gan_cli.settings.defaults import overrides
 from gan_cli.settings.targets import PLACES, resolve
@@ -25,10 +25,13 @@ def commands_of(story: Story) -> list[tuple[str, str, str]]:
     if not story.saved:  # there is nothing to go on with
         return [*repeating(story), curves]
     longer = default_steps(story) or 2 * story.last_step
-    steps = {"steps": longer} if is_complete(story) else {}
+    more: dict[str, object] = {"steps": longer} if is_complete(story) else {}
+    limit = story.config.get("patience")
+    if has_settled(story) and not more and isinstance(limit, int):
+        more = {"patience": 2 * limit}
     commands = [
         *repeating(story),
-        ("go on", f"gan-train {arguments(resume=run, **steps)}", ""),
+        ("go on", f"gan-train {arguments(resume=run, **more)}", ""),
         ("measure", f"gan-evaluate {arguments(run=run)}", ""),
     ]
     game = game_of(story)

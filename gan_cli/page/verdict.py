@@ -126,6 +126,11 @@ def is_stopped(story: Story) -> bool:
     return story.ended.startswith("stopped ")
 
 
+def has_settled(story: Story) -> bool:
+    """Whether patience stopped it, as it no longer improved."""
+    return story.ended.startswith("stopped by patience=")
+
+
 def how_far(story: Story) -> str:
     """How far a run is, and how it ended."""
     of_all = f" of {story.steps:,}" if story.steps else ""
@@ -137,7 +142,8 @@ def how_far(story: Story) -> str:
     if is_complete(story):
         return f"Finished: {far}{took}{short_text(story)}."
     if is_stopped(story):
-        return f"{story.ended[0].upper()}{story.ended[1:]}. It can be resumed."
+        goes_on = "A larger patience goes on" if has_settled(story) else "It can be resumed"
+        return f"{story.ended[0].upper()}{story.ended[1:]}. {goes_on}."
     if story.ended and not story.ended.startswith("done"):
         return f"Broken off at {far}{took}: {story.ended}"
     if not story.last_step:
@@ -208,7 +214,7 @@ def advice(story: Story, active: Sequence[Finding]) -> list[str]:
                 f"Against divergence: {' or '.join(against_divergence(story.config))}"
                 f"{rate_text(story)}."
             )
-    elif not story.running and not is_complete(story) and story.saved:
+    elif not (story.running or is_complete(story) or has_settled(story)) and story.saved:
         tries.append("Resume it with the command below.")
     if is_complete(story) and not story.running and short_text(story):
         tries.append("It was short: go on with it (“go on” below).")

@@ -36,7 +36,9 @@ class Best:
         self.value = value
         return True
 
-    def missing_note(self, scalars: Mapping[str, float]) -> str | None:
+    def missing_note(
+        self, scalars: Mapping[str, float], *, patience: int | None = None
+    ) -> str | None:
         """Says, once, that an evaluation does not measure the objective; None: nothing to say."""
         if self.objective is None or self.objective in scalars or self._was_missing:
             return None
@@ -44,7 +46,8 @@ class Best:
         measured = ", ".join(key for key in scalars if not key.endswith("_error"))
         return (
             f"note: objective={self.objective} is not among what evaluations measure "
-            f"({measured}), so no {checkpoint.BEST} is kept."
+            f"({measured}), so no {checkpoint.BEST} is kept"
+            f"{f', and patience={patience} stops nothing' if patience else ''}."
         )
 
     def as_stored(self) -> dict[str, object]:

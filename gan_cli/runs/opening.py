@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gan_cli.data.base import AnyDataset
 from gan_cli.errors import UserError
@@ -11,6 +13,7 @@ from gan_cli.runs import checkpoint
 from gan_cli.runs.best import Best, best_before
 from gan_cli.runs.directory import claim, lock, require_writable, write_config
 from gan_cli.runs.log import NoLog, RunLog
+from gan_cli.runs.patience import Patience, counted_from, patience_in
 from gan_cli.runs.previews import Previews
 from gan_cli.runs.recorder import Recorder
 from gan_cli.runs.records import read_lines
@@ -66,8 +69,19 @@ def open_recorder(
     log: RunLog,
     environment: dict[str, str],
     evaluation: Evaluation | None,
+    before: Mapping[str, Any] | None = None,
 ) -> Recorder:
-    """The recorder of rank 0, with what earlier sessions of the run have left."""
+    """The recorder of rank 0, with what earlier sessions of the run have left.
+
+    Args:
+        config: of the run.
+        state: of training.
+        dataset: of the run.
+        log: where lines and pictures go, which ends at the step of `state`.
+        environment: versions and machine.
+        evaluation: measures the model; None: nothing does.
+        before: the checkpoint that the run goes on from; None: there is none.
+    """
     folder = log.directory / checkpoint.FOLDER
     health = Health()
     health.replay(read_lines(log.directory))
@@ -89,8 +103,14 @@ def open_recorder(
         health=health,
         hparams=tensorboard_settings(config),
     )
+    recorder.patience = count_so_far(config, before, log.directory)
     recorder.held_out = look_at_held_out(config, state, dataset)
     return recorder
+
+
+def count_so_far(config: Config, before: Mapping[str, Any] | None, run: Path) -> Patience:
+    """What was counted up to a checkpoint: it says so itself, or else metrics.jsonl does."""
+    return patience_in(before, config) or counted_from(read_lines(run), config)
 
 
 def look_at_held_out(config: Config, state: TrainState, dataset: AnyDataset) -> HeldOut | None:

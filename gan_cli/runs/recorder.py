@@ -18,6 +18,7 @@ from gan_cli.evaluation.registry import Evaluation
 from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
 from gan_cli.runs.log import REAL, SAMPLES, THEORY, RunLog
+from gan_cli.runs.patience import STORED, Patience
 from gan_cli.runs.previews import REAL_SHOWN, Previews
 from gan_cli.runs.records import without_machine
 from gan_cli.runs.saver import Saver
@@ -75,6 +76,8 @@ class Recorder:
         self.state, self.config, self.runlog, self.saver = state, config, log, saver
         self.spec, self.environment = spec, dict(environment)
         self.previews, self.evaluation, self.best = previews, evaluation, best
+        #: For how long nothing has improved; counted on rank 0 alone.
+        self.patience = Patience(best.objective, best.direction)
         self.health = health or Health()
         #: Data to see D on; None: none are held out.
         self.held_out: HeldOut | None = None
@@ -127,6 +130,7 @@ class Recorder:
         scalars: dict[str, float] = {}
         if self.evaluation is not None:
             scalars = self._measure(step, self.evaluation)
+        self.patience.add(step, scalars)
         (is_best,) = self.ranks.largest([self.best.improves(scalars)])
         if is_best:
             self.require_finite(step)
@@ -144,7 +148,9 @@ class Recorder:
             return {}
         for name, picture in results.pictures.items():
             self.runlog.picture(step, titled(picture, f"step {step}"), what=name)
-        if note := self.best.missing_note(results.scalars):
+        if note := self.best.missing_note(results.scalars, patience=self.config["patience"]):
+            self.runlog.say(note)
+        if self.config["patience"] and (note := self.patience.note(results.scalars)):
             self.runlog.say(note)
         return results.scalars
 
@@ -156,6 +162,10 @@ class Recorder:
         """
         self.poll_save(wait=True)
         self._begin_save(step)
+
+    def is_over(self) -> bool:
+        """Whether nothing has improved for as long as `patience` says; only rank 0 knows."""
+        return self.patience.is_over(self.config["patience"])
 
     def save_at_end(self) -> None:
         """Write the last checkpoint, if the cadence has not, and wait until it is safe.
@@ -221,12 +231,14 @@ class Recorder:
 
     def checkpoint(self, step: int) -> dict[str, Any]:
         """What a checkpoint of `step` holds; all processes must ask for it together."""
+        counted = {} if self.patience.objective is None else {STORED: self.patience.as_stored()}
         return {
             "step": step,
             "config": self.config,
             "spec": asdict(self.spec),
             "environment": self.environment,
             "session": self.state.state_dict(),
+            **counted,
         }
 
     def require_finite(self, step: int) -> None:

@@ -22,6 +22,7 @@ from gan_cli.runs.directory import (
 )
 from gan_cli.runs.index import INDEX, read_index
 from gan_cli.runs.log import last_picture
+from gan_cli.runs.patience import is_spent
 from gan_cli.runs.places import FOLDER, find_data
 from gan_cli.settings.schema import RESUMABLE
 from gan_cli.settings.stored import comparable, typed
@@ -82,7 +83,9 @@ class Start:
     @property
     def is_finished(self) -> bool:
         """Whether a resumed run has nothing left to do."""
-        return self.state is not None and self.state["step"] >= self.config["steps"]
+        if self.state is None:
+            return False
+        return self.state["step"] >= self.config["steps"] or is_spent(self.state, self.config)
 
     @property
     def lacks_its_last_picture(self) -> bool:
@@ -127,17 +130,18 @@ def find_start(config: Config, from_command_line: Sequence[str], enter: Enter) -
     if new_run and "output_dir" not in from_command_line and not config["trust_checkpoint"]:
         start = _beside_others(start, config["output_dir"])
     if new_run and start.state and start.is_finished:
-        flags = resume_flags(start.config)
-        longer = command("gan-train", resume=path, steps=2 * start.state["step"], **flags)
-        raise UserError(
-            Problem(
-                "resume",
-                path,
-                f"at step {start.state['step']} of steps={start.config['steps']} there is nothing "
-                f"left to do.\n  to continue from it in a new run: {longer}",
-            )
-        )
+        raise UserError(Problem("resume", path, nothing_left_in(path, start)))
     return start
+
+
+def nothing_left_in(path: Path, start: Start) -> str:
+    """That a checkpoint file is the end of its run, and how a new run goes on from it."""
+    assert start.state is not None
+    step, steps, limit = start.state["step"], start.config["steps"], start.config["patience"]
+    more: dict[str, object] = {"steps": 2 * step} if step >= steps else {"patience": 2 * limit}
+    why = "there is nothing left to do" if step >= steps else f"patience={limit} has stopped it"
+    longer = command("gan-train", resume=path, **more, **resume_flags(start.config))
+    return f"at step {step} of steps={steps} {why}.\n  to continue from it in a new run: {longer}"
 
 
 def _beside_others(start: Start, output_dir: str) -> Start:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gan_cli.data.base import AnyDataset, Dataset, ShardDataset
 from gan_cli.errors import printable
-from gan_cli.runs.log import RunLog
+from gan_cli.runs.patience import Patience, patience_in
+from gan_cli.runs.recorder import Recorder
 from gan_cli.runs.resume import PLACE, STARTING, Config, Start
 from gan_cli.settings.defaults import changed, changed_options
 from gan_cli.settings.schema import RESUMABLE
@@ -99,19 +100,24 @@ def repetition(config: Config, dataset: AnyDataset) -> list[str]:
 
 
 def ending(
-    config: Config, log: RunLog, state: TrainState, reason: Reason, *, picture: Path, signal: str
+    config: Config, recorder: Recorder, reason: Reason, *, picture: Path, signal: str
 ) -> str:
     """How the run ended, and the commands a person may want now, ready to be pasted."""
+    log, state = recorder.runlog, recorder.state
     how = {
         "done": "done",
+        "patience": f"stopped by patience={config['patience']}",
         "time": f"stopped after max_minutes={config['max_minutes']}",
         "signal": f"stopped by {signal}",
     }[reason]
     directory, flags, more = log.directory, trust_flags(config), resume_flags(config)
-    longer = {"steps": 2 * state.step} if reason == "done" else {}
+    longer: dict[str, object] = {"steps": 2 * state.step} if reason == "done" else {}
     seconds = timedelta(seconds=round(state.elapsed()))
+    if reason == "patience":
+        longer = {"patience": more_patience(recorder.patience)}
     lines = [
         f"{how}: {state.step} of {config['steps']} steps in {seconds}, all saved.",
+        *([recorder.patience.sentence()] if reason == "patience" else []),
         *how_it_went(log.newest),
         f"  pictures  {picture.parent}/  (the newest: {picture.name})",
         *([f"  report    {directory / 'report.html'}"] if config["report"] else []),
@@ -213,13 +219,24 @@ def use_command(state: TrainState, directory: Path, flags: Mapping[str, object])
     return [f"  {use.verb:<9} {command(use.command, run=directory, **use.keys, **flags)}"]
 
 
+def more_patience(patience: Patience) -> int:
+    """With which `patience` a run goes on that it has stopped: twice as much."""
+    return 2 * patience.waited
+
+
 def nothing_left(start: Start) -> str:
     """That a run is finished, and how to extend it."""
     assert start.state is not None
-    step = start.state["step"]
-    longer = command(
-        "gan-train", resume=start.directory, steps=2 * step, **resume_flags(start.config)
-    )
+    step, flags = start.state["step"], resume_flags(start.config)
+    patience = patience_in(start.state, start.config)
+    if step < start.config["steps"] and patience is not None:
+        limit, more = start.config["patience"], more_patience(patience)
+        return (
+            f"{start.directory}: stopped by patience={limit} at step {step} of "
+            f"steps={start.config['steps']}: {patience.sentence()}\n"
+            f"  to go on: {command('gan-train', resume=start.directory, patience=more, **flags)}"
+        )
+    longer = command("gan-train", resume=start.directory, steps=2 * step, **flags)
     return (
         f"{start.directory}: finished, {step} of steps={start.config['steps']} are done.\n"
         f"  to go on: {longer}"

@@ -10,6 +10,7 @@ from gan_cli.data.base import DataSource
 from gan_cli.errors import Problem, UserError, as_typed, choice_problems
 from gan_cli.regularizers import Penalty, chosen_names, conflicts, has_batch_norm
 from gan_cli.settings.notes import all_notes
+from gan_cli.settings.objectives import patience_problems
 from gan_cli.settings.schema import DIRECTIONS
 from gan_cli.settings.targets import Node, node_at, places
 from gan_cli.settings.trial import Parts, make_parts, optimizer_problems
@@ -94,6 +95,7 @@ def root_problems(config: Node) -> list[Problem]:
     problems += choice_problems("precision", config["precision"], PRECISIONS)
     problems += choice_problems("performance", config["performance"], PERFORMANCES)
     problems += choice_problems("direction", config["direction"], DIRECTIONS)
+    problems += patience_problems(config)
     problems += metrics_problems("eval_metrics", config["eval_metrics"])
     if config["name"] is not None:
         problems += name_problems("name", config["name"])

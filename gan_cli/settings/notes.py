@@ -155,6 +155,13 @@ def cadence_notes(config: Node, from_command_line: Collection[str]) -> list[str]
             f"eval_every={config['eval_every']} is beyond steps={config['steps']}: "
             "nothing is evaluated."
         )
+    most = config["steps"] // config["eval_every"] if config["eval_every"] else 0
+    if config["patience"] and most <= config["patience"]:
+        notes.append(
+            f"patience={config['patience']} has no effect: steps={config['steps']} and "
+            f"eval_every={config['eval_every']} make {most} evaluation{'' if most == 1 else 's'}, "
+            "and the first one always counts as an improvement."
+        )
     settings = ("eval_metrics", "eval_samples", "inception")
     unused = [key for key in settings if key in from_command_line]
     if unused and not config["eval_every"]:

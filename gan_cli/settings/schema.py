@@ -22,6 +22,7 @@ RESUMABLE = frozenset(
     {
         "steps",
         "max_minutes",
+        "patience",
         "log_every",
         "sample_every",
         "eval_every",
@@ -69,6 +70,7 @@ class TrainConfig:
     g_moves: int = MISSING
     steps: int = MISSING
     max_minutes: float | None = MISSING
+    patience: int | None = MISSING
     seed: int = MISSING
     ema: EmaConfig = field(default_factory=EmaConfig)
     accumulate: int = MISSING

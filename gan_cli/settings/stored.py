@@ -28,6 +28,7 @@ BEFORE = {
     "sync_batch_norm": False,
     "report": True,
     "g_moves": 1,
+    "patience": None,
 }
 
 

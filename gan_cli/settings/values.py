@@ -52,6 +52,8 @@ def number_problems(config: Mapping[str, Any]) -> list[Problem]:
         for key in POSITIVE_OR_NULL
         if config[key] is not None and not config[key] > 0
     ]
+    if config["patience"] is not None and config["patience"] < 0:
+        problems.append(Problem("patience", config["patience"], "must be at least 1; null: never"))
     problems += [
         Problem(key, config[key], f"must be at most {most}")
         for key, most in (("steps", MOST_STEPS), ("threads", MOST_THREADS))

@@ -18,7 +18,7 @@ from gan_cli.training.finite import FiniteGuard, Line, Player, require_finite, t
 from gan_cli.training.state import TrainState
 from gan_cli.training.turn import Move, Turn, play
 
-Reason = Literal["done", "time", "signal"]
+Reason = Literal["done", "patience", "time", "signal"]
 
 
 def one_step(
@@ -62,7 +62,9 @@ def train(
     cadence: Cadence,
     move: Move,
 ) -> Reason:
-    """Train until `steps`, the time or a signal says stop; nothing in it depends on `steps`.
+    """Train until `steps`, the recorder, the time or a signal says stop.
+
+    Nothing in it depends on `steps`.
 
     Raises:
         DivergedError: a loss or a logged number is not finite; nothing is saved after it.
@@ -73,7 +75,7 @@ def train(
     deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
     reason: Reason | None = None
     while state.step < steps:
-        reason = reason_to_stop(state, stop, deadline)
+        reason = reason_to_stop(state, stop, deadline, is_over=recorder.is_over())
         if reason:
             break
         log_due = due.log_is_next()
@@ -105,14 +107,18 @@ class TimedDraws:
         return batch
 
 
-def reason_to_stop(state: TrainState, stop: StopRequest, deadline: float) -> Reason | None:
+def reason_to_stop(
+    state: TrainState, stop: StopRequest, deadline: float, *, is_over: bool = False
+) -> Reason | None:
     """Why to stop before the next step; all processes stop at the same one, whichever was asked."""
-    signal_number, is_late = state.game.ranks.largest(
-        [stop.signal_number or 0, time.monotonic() >= deadline]
+    signal_number, is_over_anywhere, is_late = state.game.ranks.largest(
+        [stop.signal_number or 0, is_over, time.monotonic() >= deadline]
     )
     if signal_number:
         stop.signal_number = int(signal_number)
         return "signal"
+    if is_over_anywhere:
+        return "patience"
     return "time" if is_late else None
 
 
@@ -149,6 +155,9 @@ class Recorder(Protocol):
 
     def save(self, step: int) -> None:
         """A checkpoint is due."""
+
+    def is_over(self) -> bool:
+        """Whether evaluations say that more steps are of no use."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 from gan_cli.cli.sweep.plan import BASIC, Plan, SweepStoppedError
 from gan_cli.errors import DivergedError, GanTrainError, Problem, UserError
 from gan_cli.runs.jobs import Record, final_numbers, last_step, read_records
+from gan_cli.runs.patience import has_stopped
 from gan_cli.settings.schema import BACKBONE, BACKBONE_GROUP
 from gan_cli.system.environment import default_threads
 from gan_cli.system.terminal import Terminal
@@ -101,7 +102,8 @@ def attempt(
         if record.code:
             record.state = "stopped"
             return None, None
-        done = last_step(folder / record.job) >= steps
+        run_folder = folder / record.job
+        done = last_step(run_folder) >= steps or has_stopped(run_folder)
         record.state = "done" if done else "unfinished"
         return objective_of(folder / record.job, record), None
     except KeyboardInterrupt as error:
