@@ -19,7 +19,7 @@ from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.page.leave import leave_run_page
 from gan_cli.runs import checkpoint, summary
 from gan_cli.runs.log import RunLog
-from gan_cli.runs.opening import open_directory, open_recorder, silent_recorder
+from gan_cli.runs.opening import introduce, open_directory, open_recorder, silent_recorder
 from gan_cli.runs.recorder import Recorder
 from gan_cli.runs.restart import find_restart, mark_of
 from gan_cli.runs.restore import restore
@@ -210,11 +210,7 @@ def train_in_directory(
         evaluation=evaluation,
         before=start.state,
     )
-    for line in summary.introduction(start, state, dataset, now, directory):
-        log.say(line)
-    for note in (*start.messages, *summary.repetition(config, dataset)):
-        log.say(f"note: {note}")
-    log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
+    introduce(start, recorder, dataset, now)
     try:
         code = train_to_the_end(config, recorder)
         if not state.game.ranks.alone:

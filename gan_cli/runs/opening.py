@@ -20,7 +20,7 @@ from gan_cli.runs.records import read_lines
 from gan_cli.runs.restart import mark_of
 from gan_cli.runs.resume import Config, Enter, Start
 from gan_cli.runs.saver import NoSaver, Saver
-from gan_cli.runs.summary import tensorboard_settings
+from gan_cli.runs.summary import introduction, repetition, tensorboard_settings
 from gan_cli.settings.trust import resume_flags
 from gan_cli.system.files import remove_leftovers
 from gan_cli.system.ranks import Ranks
@@ -111,6 +111,16 @@ def open_recorder(
 def count_so_far(config: Config, before: Mapping[str, Any] | None, run: Path) -> Patience:
     """What was counted up to a checkpoint: it says so itself, or else metrics.jsonl does."""
     return patience_in(before, config) or counted_from(read_lines(run), config)
+
+
+def introduce(start: Start, recorder: Recorder, dataset: AnyDataset, now: dict[str, str]) -> None:
+    """Say what is about to happen, and what is worth a note."""
+    log = recorder.runlog
+    for line in introduction(start, recorder.state, dataset, now, log.directory):
+        log.say(line)
+    for note in (*start.messages, *repetition(recorder.config, dataset)):
+        log.say(f"note: {note}")
+    log.note("  ".join(f"{key}: {value}" for key, value in now.items()))
 
 
 def look_at_held_out(config: Config, state: TrainState, dataset: AnyDataset) -> HeldOut | None:

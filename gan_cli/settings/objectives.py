@@ -18,18 +18,23 @@ class Objective:
     """An objective that has a short name.
 
     Attributes:
-        key: in metrics.jsonl.
+        name: of its key in metrics.jsonl, below `eval/`.
         direction: which values are good.
         metric: that measures it.
     """
 
-    key: str
+    name: str
     direction: str
     metric: str
 
+    @property
+    def key(self) -> str:
+        """In metrics.jsonl."""
+        return f"eval/{self.name}"
+
 
 #: By their short names.
-SHORT = {"referee": Objective("eval/jsd_at_least", "minimize", "referee")}
+SHORT = {"referee": Objective("jsd_at_least", direction="minimize", metric="referee")}
 
 
 def with_key(config: dict[str, Any]) -> dict[str, Any]:
