@@ -106,8 +106,8 @@ EXPERIMENTS: dict[int, Alive] = {
     ),
     9: Alive(
         "play",
-        "Play with k = 1, start again with k = 20, and compare how JSD falls.",
-        partial(playing, k=1, rate=0.06),
+        "Play 2,400 moves with k = 1, then with k = 20, and compare JSD: few moves were left for G.",
+        partial(playing, k=1, rate=0.2),
     ),
     12: Alive(
         "circle",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def write_book(file: Path, results: Sequence[dict[str, Any]], *, seed: int, fast
                 "title": " ".join(title.split()),
                 "paragraphs": body.split("\n\n"),
                 "picture": uri(*picture) if picture else "",
-                "alive": place_of(EXPERIMENTS.get(result["number"])),
+                "alive": alive_of(EXPERIMENTS.get(result["number"])),
                 "games": games,
                 "level": level_of(result["verdict"]),
                 "checks": [
@@ -92,7 +91,7 @@ def games_of(claim: Claim, folder: Path, tried: set[str]) -> list[dict[str, Any]
     return games
 
 
-def place_of(experiment: Alive | None) -> dict[str, str] | None:
+def alive_of(experiment: Alive | None) -> dict[str, str] | None:
     """What the page writes down of an experiment for the reader; None: there is none."""
     if experiment is None:
         return None

@@ -34,13 +34,14 @@ function aliveGradientG(d, [t, s], noise, loss) {
 function aliveGame({ mean, std, batch, start, seed }) {
   const normal = ganNormals(ganRandom(seed));
   const draw = (centre, width) => Array.from({ length: batch }, () => centre + width * normal());
-  return { mean, std, d: [0, 0, 0], g: [...start], step: 0, moved: 0, draw };
+  return { mean, std, d: [0, 0, 0], g: [...start], step: 0, moved: 0, moves: 0, draw };
 }
 
 /** The next move of Algorithm 1, on fresh draws: "d" k times, then "g". Says who has moved. */
 function aliveMove(game, { k, rate, loss }) {
   const down = (numbers, gradient) => numbers.map((v, i) => v - rate * gradient[i]);
   const noise = game.draw(0, 1);
+  game.moves += 1;
   if (game.moved < k) {
     const made = noise.map((z) => game.g[0] + game.g[1] * z);
     game.d = down(game.d, aliveGradientD(game.d, game.draw(game.mean, game.std), made));

@@ -13,7 +13,7 @@ const ALIVE_LOSSES = ["minimax", "non_saturating"];
 aliveWidgets.play = (place, settings) => {
   const plot = alivePlot("p_data, p_g and D over x, as they are now.");
   const curve = alivePlot("JSD, and the bound that V gives for it, over steps.", { ratio: 0.25 });
-  const numbers = aliveNumbers(["Step", "G makes", "V(D, G)", "JSD", "(V + log 4) / 2"]);
+  const numbers = aliveNumbers(["Step", "Moves", "G makes", "V(D, G)", "JSD", "(V + log 4) / 2"]);
   const said = ganElement("p", { class: "alive-said", role: "status" });
   const state = { game: null, history: [], loss: ALIVE_LOSSES[0], frame: 0 };
   const chosen = () => ({ k: k.value(), rate: rate.value(), loss: state.loss });
@@ -26,7 +26,8 @@ aliveWidgets.play = (place, settings) => {
     const [t, s] = state.game.g;
     const makes = `N(${t.toFixed(2)}, ${Math.abs(s).toFixed(2)}²)`;
     const { value, jsd } = standing;
-    numbers.set([String(state.game.step), makes, ...[value, jsd, (value + Math.log(4)) / 2].map(aliveFixed)]);
+    const nats = [value, jsd, (value + Math.log(4)) / 2].map(aliveFixed);
+    numbers.set([String(state.game.step), String(state.game.moves), makes, ...nats]);
   };
   const stop = (words) => {
     cancelAnimationFrame(state.frame);

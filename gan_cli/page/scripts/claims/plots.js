@@ -81,7 +81,7 @@ function aliveAxes({ x, y, right, names }, frame, scale) {
   for (const tick of ganTicks(...x, Math.max(3, (frame.right - frame.left) / 70))) {
     parts.push(text(String(tick), [scale.x(tick), frame.bottom + 16], "middle"));
   }
-  for (const tick of ganTicks(...y, 4)) {
+  for (const tick of ganTicks(...y, Math.max(4, (frame.bottom - frame.top) / 90))) {
     parts.push(text(String(tick), [frame.left - 5, scale.y(tick) + 4], "end"));
   }
   if (!right) return parts;
