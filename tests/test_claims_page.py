@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -81,7 +81,9 @@ def test_settings_are_those_of_the_claim(number: int, tmp_path: Path) -> None:
         assert sum(settings["data"]["weights"]) == pytest.approx(1)
         assert settings["means"][0] <= settings["mean"] <= settings["means"][1]
         assert settings["stds"][0] <= settings["std"] <= settings["stds"][1]
-    assert f"hidden>\n<p><strong>Try it.</strong> {EXPERIMENTS[number].caption}" in page
+    assert f"hidden>\n<p><strong>Try it.</strong> {EXPERIMENTS[number].caption}" in html.unescape(
+        page
+    )
 
 
 def test_scripts_are_short_and_do_nothing_that_a_strict_page_refuses() -> None:

@@ -1,4 +1,4 @@
-"""Experiments of claims that a reader plays with in the page: where they are, and what they show."""
+"""Experiments that a reader plays with in the page of claims: which claims have one."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ EXPERIMENTS: dict[int, Alive] = {
     ),
     9: Alive(
         "play",
-        "Play 2,400 moves with k = 1, then with k = 20, and compare JSD: few moves were left for G.",
+        "Play 2,400 moves with k = 1, then with k = 20, and compare: few were left for G.",
         partial(playing, k=1, rate=0.2),
     ),
     12: Alive(
         "circle",
-        "Choose a loss, the rate and R1's γ, and see where the players go.",
+        "Choose a loss, the rate and R1's gamma, and see where the players go.",
         lambda: {"rate": c12.RATE, "gamma": c12.GAMMA, "start": c12.START},
     ),
     13: Alive(
@@ -124,7 +124,7 @@ EXPERIMENTS: dict[int, Alive] = {
     ),
     14: Alive(
         "densities",
-        "Move p_g onto the data: what G pays falls to −log 4, and not below.",
+        "Move p_g onto the data: what G pays falls to -log 4, and not below.",
         partial(
             densities, partial(configured, "data=gaussian"), start=(3.0, 0.5), means=(2, 6),
             stds=(0.1, 1.5),

@@ -32,7 +32,7 @@ function aliveTurn(rate, gamma) {
 aliveWidgets.circle = (place, { rate, gamma, start }) => {
   const plot = alivePlot("D's weight p and G's number t, step by step.", { ratio: 1 });
   const numbers = aliveNumbers([
-    "Steps of a turn", "Distance kept in turn 1", "Kept in a step, on average", "√(1 − rate γ)",
+    "Steps of a turn", "Distance kept in turn 1", "Kept in a step, on average", "√(1 - rate gamma)",
   ]);
   let loss = ALIVE_ARMS[0];
   const draw = () => {
@@ -49,9 +49,9 @@ aliveWidgets.circle = (place, { rate, gamma, start }) => {
     plot.show(aliveCircleFigure(path, start));
   };
   const rates = ganSlider({ text: "Rate", min: 0.01, max: 0.41, value: rate, onInput: draw, digits: 3 });
-  const gammas = ganSlider({ text: "γ of R1", min: 0, max: 0.8, value: gamma, onInput: draw, digits: 3 });
+  const gammas = ganSlider({ text: "gamma of R1", min: 0, max: 0.8, value: gamma, onInput: draw, digits: 3 });
   const turns = ganSlider({ text: "Turns", min: 1, max: 10, step: 1, value: 2, onInput: draw, digits: 0 });
-  const names = ["V (minimax)", "V with R1", "−log D"];
+  const names = ["V (minimax)", "V with R1", "-log D"];
   const choice = ganChoice("Loss", names, (index) => {
     loss = ALIVE_ARMS[index];
     draw();

@@ -12,7 +12,7 @@ aliveWidgets.densities = (place, settings) => {
   const plot = alivePlot("p_data, p_g and the best D over x; the numbers below say the same.");
   const numbers = aliveNumbers([
     settings.pushed ? "V of this D" : "V(D*, G)",
-    "−log 4 + 2 JSD", "JSD, at most 0.6931", "KL(data, g)", "KL(g, data)",
+    "-log 4 + 2 JSD", "JSD, at most 0.6931", "KL(data, g)", "KL(g, data)",
   ]);
   const said = ganElement("p", { class: "alive-said", role: "status" });
   let isEqual = false;
@@ -82,5 +82,5 @@ function aliveDensityFigure(data, model, { means, stds }, push) {
 function aliveDensityWords(isEqual, push, lost) {
   if (push) return `D is not D*, and V is ${aliveFixed(lost)} lower than that of D*.`;
   if (!isEqual) return "";
-  return "p_g = p_data: the best D says 1/2 everywhere, and V is at its least, −log 4 = −1.3863.";
+  return "p_g = p_data: the best D says 1/2 everywhere, and V is at its least, -log 4 = -1.3863.";
 }

@@ -75,7 +75,7 @@ aliveWidgets.play = (place, settings) => {
   const rate = ganSlider({
     text: "Rate", min: 0.01, max: 0.41, value: settings.rate, digits: 3, ...later,
   });
-  const choice = ganChoice("G's loss", ["log(1 − D)", "−log D"], (i) => (state.loss = ALIVE_LOSSES[i]));
+  const choice = ganChoice("G's loss", ["log(1 - D)", "-log D"], (i) => (state.loss = ALIVE_LOSSES[i]));
   const buttons = ganElement("div", { class: "alive-buttons" }, play, move, step, again);
   const inputs = [k.row, rate.row, choice.group, buttons];
   const controls = ganElement("div", { class: "alive-controls" }, ...inputs);
