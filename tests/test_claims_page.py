@@ -287,6 +287,20 @@ def test_a_game_ends_at_the_data_and_stops(opened: Browser) -> None:
 
 
 @pytest.mark.browser
+def test_a_keyboard_is_enough(opened: Browser) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    before = numbers(opened, 17)
+    opened.run(f"{place(17)}.querySelector('input').focus()")
+    ActionChains(opened.driver).send_keys(Keys.ARROW_RIGHT).perform()
+    assert numbers(opened, 17) != before
+    ActionChains(opened.driver).send_keys(Keys.TAB, Keys.TAB, Keys.ENTER).perform()
+    assert float(numbers(opened, 17)[2]) == 0.0  # p_g = p_data
+    names = f"[...{place(22)}.querySelectorAll('input')].map((e) => e.labels[0].textContent)"
+    assert opened.run(f"return {names}") == ["k, moves of D a step", "Rate"]
+
+
+@pytest.mark.browser
 def test_nothing_is_wider_than_a_telephone(opened: Browser) -> None:
     assert opened.run("return document.documentElement.scrollWidth") <= 400
     assert alive.EXPERIMENTS.keys() == {
