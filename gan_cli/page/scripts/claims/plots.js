@@ -78,10 +78,10 @@ function aliveAxes({ x, y, right, names }, frame, scale) {
     text(names.x, [(frame.left + frame.right) / 2, frame.bottom + 33], "middle"),
     upright(names.y, [12, middle]),
   ];
-  for (const tick of ganTicks(...x, Math.max(3, (frame.right - frame.left) / 70))) {
+  for (const tick of ganTicks(...x, Math.max(3, (frame.right - frame.left) / 55))) {
     parts.push(text(String(tick), [scale.x(tick), frame.bottom + 16], "middle"));
   }
-  for (const tick of ganTicks(...y, Math.max(4, (frame.bottom - frame.top) / 90))) {
+  for (const tick of ganTicks(...y, Math.max(5, (frame.bottom - frame.top) / 90))) {
     parts.push(text(String(tick), [frame.left - 5, scale.y(tick) + 4], "end"));
   }
   if (!right) return parts;
