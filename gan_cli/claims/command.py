@@ -74,6 +74,8 @@ def chosen_claims(config: dict[str, Any]) -> list[Claim]:
     if not 1 <= config["jobs"] <= MOST_JOBS:
         problems.append(Problem("jobs", config["jobs"], f"must lie between 1 and {MOST_JOBS}"))
     wanted = config["claims"]
+    if wanted == []:
+        problems.append(Problem("claims", wanted, "names none; leave it out to show all"))
     wanted = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
     known = {key: claim for claim in claims() for key in (str(claim.number), claim.name)}
     for name in map(str, wanted):

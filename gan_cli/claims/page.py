@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_cli.claims.alive import EXPERIMENTS, Alive, scripts_for
 from gan_cli.claims.base import FAILS, LIMITS, Claim
 from gan_cli.claims.book import claims, explanation
 from gan_cli.claims.result import GAMES, PICTURE
@@ -44,6 +45,7 @@ def write_book(file: Path, results: Sequence[dict[str, Any]], *, seed: int, fast
                 "title": " ".join(title.split()),
                 "paragraphs": body.split("\n\n"),
                 "picture": uri(*picture) if picture else "",
+                "alive": alive_of(EXPERIMENTS.get(result["number"])),
                 "games": games,
                 "level": level_of(result["verdict"]),
                 "checks": [
@@ -53,8 +55,10 @@ def write_book(file: Path, results: Sequence[dict[str, Any]], *, seed: int, fast
             }
         )
     failed = sum(result["verdict"] == FAILS for result in results)
+    shown = [EXPERIMENTS[r["number"]] for r in results if r["number"] in EXPERIMENTS]
     page = render(
         "claims.html",
+        scripts=scripts_for(shown),
         more=EXPLORER_SCRIPTS if any(entry["games"] for entry in entries) else (),
         title="The papers' claims",
         reload=0,
@@ -85,6 +89,14 @@ def games_of(claim: Claim, folder: Path, tried: set[str]) -> list[dict[str, Any]
             payload = explorer(place_of(name, folder.parent)).payload
             games += [{"title": f"G of the run {name}", "payload": payload}] if payload else []
     return games
+
+
+def alive_of(experiment: Alive | None) -> dict[str, str] | None:
+    """What the page writes down of an experiment for the reader; None: there is none."""
+    if experiment is None:
+        return None
+    settings = json.dumps(experiment.settings())
+    return {"kind": experiment.kind, "caption": experiment.caption, "settings": settings}
 
 
 def level_of(verdict: str) -> str:
