@@ -15,6 +15,7 @@ from gan_cli.errors import (
     UserError,
     is_out_of_memory,
 )
+from gan_cli.evaluation.objective import objective_problems
 from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.page.leave import leave_run_page
 from gan_cli.runs import checkpoint, summary
@@ -121,7 +122,10 @@ def checked_start(
     start = start.with_data_found(from_command_line)
     trusted = start.from_user or start.config["trust_checkpoint"]
     config = start.located or start.config
-    notes = check(config, trusted=trusted, from_command_line=from_command_line, world=ranks.world)
+    more = objective_problems(config)
+    notes = check(
+        config, trusted=trusted, from_command_line=from_command_line, world=ranks.world, more=more
+    )
     may_download = trusted or "data.root" in from_command_line
     return replace(start, messages=(*start.messages, *notes), may_download=may_download)
 
@@ -202,13 +206,7 @@ def train_in_directory(
         folder=start.folder,
     )
     recorder = open_recorder(
-        config,
-        state,
-        dataset,
-        log=log,
-        environment=now,
-        evaluation=evaluation,
-        before=start.state,
+        config, state, dataset, log=log, environment=now, evaluation=evaluation, before=start.state
     )
     introduce(start, recorder, dataset, now)
     try:

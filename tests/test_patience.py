@@ -324,3 +324,50 @@ def test_all_processes_stop_at_the_same_step(tmp_path: Path) -> None:
     assert [(tmp_path / f"step-{rank}").read_text() for rank in (0, 1)] == ["6", "6"]
     state = checkpoint.read(tmp_path / "checkpoints/step_00000006.pt")
     assert state["patience"] == Patience(KEY, "minimize", 1.0, 0.1, 2, 2).as_stored()
+
+
+def test_a_short_name_is_refused_while_nothing_measures_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(METRICS, "referee", raising=False)
+    result = cli(*SMALL, "steps=4", "eval_every=2", "objective=referee")
+    assert result.code == 2
+    assert "objective=referee: this version has no metric referee" in result.err
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["eval_every=2", "direction=maximize"], "direction=maximize: objective=referee ranks by"),
+        (["eval_every=0"], "objective=referee: evaluations measure it: set eval_every=N"),
+        (["eval_every=2", "eval_metrics=diversity"], "eval_metrics=diversity: lacks referee"),
+    ],
+)
+def test_what_a_short_name_needs(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.setitem(METRICS, "referee", quality(VALUES))
+    result = cli(*SMALL, "steps=4", "objective=referee", *arguments)
+    assert result.code == 2
+    assert words in result.err
+
+
+def test_a_short_name_stands_for_its_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is measured even though it takes long, and feeds best.pt and patience."""
+
+    def measure(subject: Subject) -> Results:
+        return Results({"eval/jsd_at_least": VALUES[STEP[0]]})
+
+    metric = Metric(measure, lambda _: None, "a test's", costly=True)
+    for name in [*METRICS]:
+        monkeypatch.delitem(METRICS, name)
+    monkeypatch.setitem(METRICS, "referee", metric)
+    result = cli(*SMALL, "steps=16", "eval_every=2", "objective=referee", "patience=1", "name=x")
+    assert result.code == 0, result.err
+    state = newest("x")
+    assert state["step"] == 12
+    assert (state["config"]["objective"], state["patience"]["value"]) == ("eval/jsd_at_least", 2.8)
+    kept = checkpoint.read(Path("outputs/x/checkpoints/best.pt"))["best"]
+    assert kept["objective"] == "eval/jsd_at_least"
+    assert cli("resume=outputs/x", "objective=referee", "patience=2").code == 0

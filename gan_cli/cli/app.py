@@ -18,6 +18,7 @@ from gan_cli.cli import explain, mistakes
 from gan_cli.cli.arguments import SWEEP_FLAGS, prepare
 from gan_cli.cli.numbers import with_whole_numbers
 from gan_cli.errors import GanTrainError, Problem, UserError, printable
+from gan_cli.settings.objectives import with_key
 from gan_cli.settings.schema import PATHS, config_dir, register_schemas
 from gan_cli.system.shell import expand_home
 
@@ -213,6 +214,8 @@ class App:
         assert isinstance(container, dict)
         plain = {str(key): value for key, value in container.items()}
         plain |= {key: expand_home(plain[key]) for key in PATHS if key in plain}
+        if "objective" in plain:
+            plain = with_key(plain)
         if problems := explain.key_problems(self.name, plain, config_name=self.config_name):
             raise rejection(problems)
         return plain

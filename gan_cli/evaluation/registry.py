@@ -52,6 +52,7 @@ from gan_cli.evaluation.suited import (
 )
 from gan_cli.evaluation.translation_measures import measure_cycle, measure_translation
 from gan_cli.games.base import Game
+from gan_cli.settings.objectives import SHORT, short_name_of
 from gan_cli.settings.targets import Node
 from gan_cli.system.stopping import polled
 
@@ -270,6 +271,9 @@ def evaluation_of(
     )
     subject = Subject(game, reference, n=config["eval_samples"], seed=0)
     names = choose(config["eval_metrics"], subject, key="eval_metrics", training=True)
+    short = short_name_of(config["objective"])
+    if short is not None and SHORT[short].metric not in names:  # because it takes long
+        names += choose(SHORT[short].metric, subject, key="objective", training=True)
     with undisturbed(device):
         for name in names:
             METRICS[name].prepare(reference)

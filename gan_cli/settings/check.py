@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
@@ -30,7 +30,12 @@ PERFORMANCES = ("auto", "plain")
 
 
 def check(
-    config: Node, *, trusted: bool, from_command_line: Collection[str] = (), world: int = 1
+    config: Node,
+    *,
+    trusted: bool,
+    from_command_line: Collection[str] = (),
+    world: int = 1,
+    more: Sequence[Problem] = (),
 ) -> list[str]:
     """Find every problem of a training config, and what in it has no effect.
 
@@ -39,6 +44,7 @@ def check(
         trusted: it comes from the user, not from a checkpoint, or the user trusts that.
         from_command_line: keys that the user named; notes on defaults would only disturb.
         world: processes that share each batch.
+        more: problems that were found elsewhere, to be reported with the others.
 
     Returns:
         Notes: settings that work but have no effect here, or another than one may think.
@@ -49,7 +55,8 @@ def check(
     problems = node_problems(config)
     if problems:  # nothing below can be checked in a node that is not there
         raise UserError(problems)
-    problems = root_problems(config) + group_value_problems(config) + batch_problems(config, world)
+    problems = [*more, *root_problems(config), *group_value_problems(config)]
+    problems += batch_problems(config, world)
     without_device = device_problems(config["device"])
     device = None if without_device else resolve_device(config["device"])
     problems += without_device + speed_problems(config, device)
