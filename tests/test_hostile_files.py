@@ -30,11 +30,11 @@ from gan_cli.page.embed import read_picture, thumbnail
 from gan_cli.page.reading import read_story
 from gan_cli.page.render import json_script
 from gan_cli.page.run_page import explorer_of, write_run_page
-from gan_cli.page.settings_of import Estimate, differ
 from gan_cli.page.sweep_page import write_sweep_page
 from gan_cli.page.vega import vega_script
 from gan_cli.runs import checkpoint, index, jobs, records
 from gan_cli.runs.directory import read_config, require_inside
+from gan_cli.runs.estimates import Estimate, differ
 from gan_cli.runs.events import silence_threads, trim_events
 from gan_cli.runs.log import RunLog
 from gan_cli.runs.summary import how_it_went

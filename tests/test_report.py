@@ -29,9 +29,10 @@ from gan_cli.page.embed import embed
 from gan_cli.page.evaluated import evaluation_rows
 from gan_cli.page.reading import read_story
 from gan_cli.page.run_page import run_page, write_run_page
-from gan_cli.page.settings_of import Estimate, differ, settings_of
+from gan_cli.page.settings_of import settings_of
 from gan_cli.page.story import Event, Series, Story
 from gan_cli.page.verdict import findings_of, judge, spans_of
+from gan_cli.runs.estimates import Estimate, differ
 from gan_cli.runs.jobs import Record
 from gan_cli.runs.meaning import better
 from tests.conftest import Cli

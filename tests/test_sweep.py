@@ -18,6 +18,7 @@ from gan_cli.cli.sweep.job import config_of_job
 from gan_cli.cli.sweep.overview import finish
 from gan_cli.cli.sweep.plan import Plan, count_jobs
 from gan_cli.runs import checkpoint
+from gan_cli.runs.jobs import Record
 from gan_cli.runs.records import MACHINE
 from tests.conftest import Cli
 from tests.test_resume import assert_same_run
@@ -62,6 +63,110 @@ def test_an_objective_that_a_weak_d_flatters_is_said(cli: Cli) -> None:
     result = cli(*GRID[:2], *GRID[3:], "name=t", *measured)
     assert result.code == 0
     assert "weak D" not in result.out
+
+
+def make_job(job: str, value: float, error: float | None, **swept: object) -> None:
+    """A finished job that has measured its objective, in the sweep outputs/s."""
+    folder = Path("outputs/s")
+    words = {key: str(value) for key, value in swept.items()}
+    Record(job, "m", swept=words, objective="eval/x", direction="minimize", state="done").write(
+        folder
+    )
+    (folder / job).mkdir()
+    errors = {} if error is None else {"eval/x_error": error}
+    line = {"step": 4, "time": 1.0, "eval/x": value} | errors
+    (folder / job / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / job / "config.yaml").write_text(yaml.safe_dump({"k": 1, "seed": 0} | swept))
+
+
+def finished(capsys: pytest.CaptureFixture[str]) -> str:
+    assert finish(Plan([], Path("outputs/s"), jobs=None)) == []
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.usefixtures("_here")
+def test_jobs_that_cannot_be_told_apart_share_their_ranks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two values differ beyond 2 sqrt(0.1^2 + 0.1^2) = 0.28; a's and c's do, b's with neither."""
+    for k, (job, value) in enumerate([("c", 1.4), ("a", 1.0), ("d", 9.0), ("b", 1.2)]):
+        make_job(job, value, 0.1, k=k)
+    out = finished(capsys)
+    rows = table()
+    assert [(row["job"], row["rank"]) for row in rows] == [
+        ("a", "1-2"), ("b", "1-3"), ("c", "2-3"), ("d", "4"),
+    ]  # fmt: skip
+    assert [row["against_best"] for row in rows] == [
+        "the best value, but others cannot be told apart from it",
+        "cannot be told apart from the best",
+        "worse beyond the noise",
+        "worse beyond the noise",
+    ]
+    assert {row["objective_error"] for row in rows} == {"0.1"}
+    assert {row["setting"] for row in rows} == {""}  # no seeds were swept
+    columns = list(rows[0])  # those that were there before come first, in their order
+    assert columns[:4] == ["job", "state", "exit_code", "k"]
+    assert columns[columns.index("message") + 1] == "rank"
+    assert "1.2 ± 0.1" in out
+    assert "best: eval/x=1 ± 0.1 in outputs/s/a" in out
+    assert "cannot be told apart from it: b (differences of up to 2 standard errors" in out
+    assert "another seed may change more" in out
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(("gap", "ranks"), [(0.282, ["1-2", "1-2"]), (0.284, ["1", "2"])])
+def test_two_standard_errors_of_the_difference_tell_jobs_apart(
+    capsys: pytest.CaptureFixture[str], gap: float, ranks: list[str]
+) -> None:
+    make_job("a", 1.0, 0.1, k=1)
+    make_job("b", 1.0 + gap, 0.1, k=2)
+    out = finished(capsys)
+    assert [row["rank"] for row in table()] == ranks
+    assert ("cannot be told apart from it: b" in out) == (ranks[0] == "1-2")
+
+
+@pytest.mark.usefixtures("_here")
+def test_an_order_without_errors_is_said_to_be_perhaps_chance(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for k, (job, value) in enumerate([("a", 1.0), ("b", 1.001), ("c", 1.001)]):
+        make_job(job, value, None, k=k)
+    out = finished(capsys)
+    assert [row["rank"] for row in table()] == ["1", "2-3", "2-3"]
+    assert table()[1]["against_best"] == "the errors are not known"
+    assert "eval/x has no standard error: the order of jobs may be chance" in out
+
+
+@pytest.mark.usefixtures("_here")
+def test_settings_are_compared_by_their_spread_over_seeds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The errors of measurement are tiny, but seeds differ by much more."""
+    values = {1: (1.0, 3.0, 2.0), 2: (2.0, 4.0, 3.0), 3: (20.0, 21.0, 22.0)}
+    for k, of_seeds in values.items():
+        for seed, value in enumerate(of_seeds):
+            make_job(f"k-{k}_seed-{seed}", value, 1e-3, k=k, seed=seed)
+    make_job("k-4_seed-0", 50.0, 1e-3, k=4, seed=0)
+    out = finished(capsys)
+    rows = {row["job"]: row for row in table()}
+    ranks = {row["k"]: (row["setting"], row["setting_rank"]) for row in rows.values()}
+    assert ranks == {"1": ("k=1", "1-2"), "2": ("k=2", "1-2"), "3": ("k=3", "3"), "4": ("k=4", "4")}
+    of_one = rows["k-1_seed-2"]
+    assert float(of_one["setting_mean"]) == pytest.approx(2.0)
+    assert float(of_one["setting_spread"]) == pytest.approx(1.0)  # of 1, 2, 3
+    assert float(of_one["setting_error"]) == pytest.approx(1 / 3**0.5)
+    assert of_one["setting_seeds"] == "3"
+    alone = rows["k-4_seed-0"]
+    assert (alone["setting_seeds"], alone["setting_spread"]) == ("1", "")
+    assert "best setting over seeds: k=1" in out
+    assert "cannot be told apart from it: k=2 (differences of up to" in out
+    assert "2 ± 0.5774" in out
 
 
 OWN_LOSS = """from gan_cli.losses import NonSaturating

@@ -10,7 +10,7 @@ from typing import Any
 from gan_cli.page.charts import MACHINE, Chart, charts_of, domains
 from gan_cli.page.commands import repeating
 from gan_cli.page.curves import Curves, chart_json
-from gan_cli.page.differences import metric_rows
+from gan_cli.page.differences import letter_of, metric_rows
 from gan_cli.page.embed import BUDGET, embed
 from gan_cli.page.measured import JUDGES
 from gan_cli.page.reading import read_story
@@ -24,6 +24,7 @@ from gan_cli.page.settings_of import (
 )
 from gan_cli.page.story import Story
 from gan_cli.page.verdict import findings_of, judge
+from gan_cli.runs.estimates import differ
 from gan_cli.runs.log import SAMPLES
 from gan_cli.runs.meaning import meaning_of
 
@@ -189,15 +190,20 @@ def judged_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def best_commands(
     rows: Sequence[dict[str, Any]], settings: Sequence[Setting]
-) -> tuple[str, list[tuple[str, str, str]]]:
-    """The setting that is the best by what judges them, and how to repeat its first run."""
+) -> tuple[str, list[tuple[str, str, str]], str]:
+    """The setting with the best value of what judges them, how to repeat its first run, and others.
+
+    The others are those that cannot be told from it, in words.
+    """
     for row in judged_rows(rows):
         values = [estimate(setting.runs, row["key"]) for setting in settings]
-        there = [(e.value, s) for e, s in zip(values, settings, strict=True) if e is not None]
+        there = [(e, s) for e, s in zip(values, settings, strict=True) if e is not None]
         pick = min if row["better"] == "low" else max
-        best = pick(there, key=lambda pair: pair[0])[1]
-        return best.label, repeating(best.runs[0])
-    return "", []
+        value, best = pick(there, key=lambda pair: pair[0].value)
+        alike = [letter_of(s) for e, s in there if s is not best and differ(value, e) is False]
+        told = f", but {', '.join(alike)} cannot be told apart from it" if alike else ""
+        return best.label, repeating(best.runs[0]), told
+    return "", [], ""
 
 
 def pictures_of(settings: Sequence[Setting]) -> dict[str, Any]:

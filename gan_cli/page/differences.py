@@ -7,7 +7,8 @@ from typing import Any
 
 from gan_cli.page.charts import CONSTANT
 from gan_cli.page.measured import JUDGES
-from gan_cli.page.settings_of import Estimate, Setting, differ, estimate, margin_of
+from gan_cli.page.settings_of import Setting, estimate
+from gan_cli.runs.estimates import Estimate, differ, margin_of
 from gan_cli.runs.log import number
 from gan_cli.runs.meaning import better, meaning_of
 
@@ -71,7 +72,8 @@ def cell(value: Estimate | None) -> str:
         return ""
     error = "" if value.error is None else f" ± {number(value.error)}"
     seeds = f" ({value.runs} seeds)" if value.runs > 1 else ""
-    return f"{number(value.value)}{error}{seeds}"
+    spread = "" if value.spread is None else f", spread {number(value.spread)}"
+    return f"{number(value.value)}{error}{seeds}{spread}"
 
 
 def statement(there: Sequence[tuple[Estimate, Setting]], *, direction: str | None) -> str:

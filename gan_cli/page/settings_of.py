@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from gan_cli.page.story import Series, Story
+from gan_cli.runs.estimates import Estimate, mean_of
 from gan_cli.runs.resume import PLACE, STARTING
 from gan_cli.settings.values import flatten
 
-CONFIDENCE = 0.95  # of the statement that two settings differ
 #: Keys that say how a run is watched and where it runs, and change nothing that is trained.
 WATCHING = (
     "log_every", "sample_every", "eval_every", "checkpoint_every", "checkpoint_minutes",
@@ -36,26 +35,6 @@ class Setting:
     label: str
     runs: tuple[Story, ...]
     values: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with what is known of its error.
-
-    Attributes:
-        value: mean over runs.
-        error: its standard error; None: not known.
-        runs: how many it was taken over.
-    """
-
-    value: float
-    error: float | None
-    runs: int
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of the error: an error from many samples has no end of them."""
-        return self.runs - 1 if self.runs > 1 else math.inf
 
 
 def settings_of(stories: Sequence[Story]) -> list[Setting]:
@@ -130,19 +109,6 @@ def estimate(runs: Sequence[Story], key: str) -> Estimate | None:
     return mean_of(there)
 
 
-def mean_of(values: Sequence[tuple[float, float | None]]) -> Estimate:
-    """The mean over runs with its standard error; of one run, its value with its own error.
-
-    Args:
-        values: of the runs, at least one, each with the error of its measurement.
-    """
-    numbers = np.array([value for value, _ in values])
-    if len(numbers) > 1:
-        error = float(numbers.std(ddof=1) / math.sqrt(len(numbers)))
-        return Estimate(float(numbers.mean()), error, len(numbers))
-    return Estimate(float(numbers[0]), values[0][1], 1)
-
-
 def measured(story: Story, key: str) -> tuple[float, float | None] | None:
     """A run's newest value of a key and its error: of gan-evaluate if it measured it."""
     for record in (story.evaluation, story.newest()):
@@ -152,29 +118,3 @@ def measured(story: Story, key: str) -> tuple[float, float | None] | None:
                 return float(value), None
             return float(value), float(error)
     return None
-
-
-def differ(a: Estimate, b: Estimate) -> bool | None:
-    """Whether two estimates differ by more than their noise (Welch's t test, 95 %).
-
-    Returns:
-        None if an error is not known.
-    """
-    margin = margin_of(a, b)
-    return None if margin is None else abs(a.value - b.value) > margin
-
-
-def margin_of(a: Estimate, b: Estimate) -> float | None:
-    """Half the width of the 95 % interval of the difference of two estimates (Welch).
-
-    Returns:
-        None if an error is not known.
-    """
-    if a.error is None or b.error is None:
-        return None
-    width = math.hypot(a.error, b.error)
-    if width == 0:
-        return 0.0
-    shares = ((e.error or 0.0) / width for e in (a, b))  # no power of them is too large
-    parts = sum(share**4 / e.freedom for share, e in zip(shares, (a, b), strict=True))
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, 1 / parts if parts else math.inf)) * width

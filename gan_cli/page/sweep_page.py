@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +14,8 @@ from gan_cli.page.curves import Curves, chart_json
 from gan_cli.page.embed import BUDGET, thumbnail
 from gan_cli.page.reading import read_metrics, read_story
 from gan_cli.page.render import render, write_page
-from gan_cli.page.settings_of import Estimate, differ
 from gan_cli.page.story import REPORT, Series, Story
-from gan_cli.page.sweep_jobs import Job
+from gan_cli.page.sweep_jobs import Job, place_of, ranks_of_jobs
 from gan_cli.page.sweep_settings import (
     SweptSetting,
     setting_rows,
@@ -25,11 +24,17 @@ from gan_cli.page.sweep_settings import (
     with_values,
 )
 from gan_cli.page.verdict import duration
+from gan_cli.runs.estimates import differ
 from gan_cli.runs.jobs import final_numbers, read_records
 from gan_cli.runs.log import SAMPLES, last_picture, number
 from gan_cli.runs.meaning import better
 
 THUMBNAIL = 320  # pixels of a side; smaller ones where jobs are many
+#: How ranks read.
+RULE = (
+    "A rank like 1-3 says that others may be as good: values differ if they are more than 2 "
+    "standard errors of their difference apart; over few seeds, Welch's t test asks for more."
+)
 MOST_CURVES = 8  # jobs, the best, whose objective is drawn over steps
 MOST_COLUMNS = 5  # of numbers beside the objective
 #: Numbers that tables show beside the objective, if they are logged.
@@ -81,6 +86,7 @@ def sweep_page(folder: Path, jobs: Sequence[Job], *, beside: Path) -> str:
     curves, charts = Curves(), []
     if objective and (drawn := objective_over_steps(ranked, objective, curves)):
         charts.append(drawn)
+    ranks = ranks_of_jobs(ranked)
     is_here = beside.resolve() == folder.resolve()
     return render(
         "sweep.html",
@@ -92,22 +98,16 @@ def sweep_page(folder: Path, jobs: Sequence[Job], *, beside: Path) -> str:
         folder=str(folder),
         commands=best_commands(settings[0].jobs if settings else ranked),
         objective=objective,
+        rule=RULE,
         direction=jobs[-1].record.direction if jobs else "",
         swept=swept,
         columns=columns,
-        rows=[row_of(job, columns, is_here=is_here) for job in ranked],
+        rows=[row_of(job, columns, ranks, is_here=is_here) for job in ranked],
         thumbs=thumbnails(ranked),
         charts=charts,
         curves={**curves.as_json(), "charts": charts},
         sweep=sweep_json(ranked, swept, objective),
     )
-
-
-def place_of(job: Job) -> tuple[int, float]:
-    """Where a job stands: finished ones by their objective, then the others."""
-    if job.record.state != "done" or not math.isfinite(job.value):
-        return 1 if job.record.state == "done" else 2, 0.0
-    return 0, -job.value if job.record.direction == "maximize" else job.value
 
 
 def sentences(
@@ -154,8 +154,7 @@ def is_near(best: Job, job: Job) -> bool:
     """Whether a job's objective cannot be told from the best one's."""
     if place_of(job)[0]:
         return False
-    one, other = Estimate(best.value, best.error, 1), Estimate(job.value, job.error, 1)
-    return differ(one, other) is False
+    return differ(best.estimate, job.estimate) is False
 
 
 def best_commands(ranked: Sequence[Job]) -> list[tuple[str, str, str]]:
@@ -165,9 +164,12 @@ def best_commands(ranked: Sequence[Job]) -> list[tuple[str, str, str]]:
     return repeating(read_story(ranked[0].folder, running=False))
 
 
-def row_of(job: Job, columns: Sequence[str], *, is_here: bool) -> dict[str, Any]:
+def row_of(
+    job: Job, columns: Sequence[str], ranks: Mapping[str, tuple[str, str]], *, is_here: bool
+) -> dict[str, Any]:
     """A job as the table shows it."""
     record, numbers = job.record, job.numbers
+    rank, statement = ranks.get(record.job, ("", ""))
     has_report = is_here and (job.folder / REPORT).is_file()
     return {
         "job": record.job,
@@ -181,6 +183,8 @@ def row_of(job: Job, columns: Sequence[str], *, is_here: bool) -> dict[str, Any]
         "objective": "" if math.isnan(job.value) else number(job.value),
         "sort": "" if math.isnan(job.value) else job.value,
         "error": "" if job.error is None else f"± {number(job.error)}",
+        "rank": rank,
+        "statement": statement,
         "numbers": [number(numbers[key]) if key in numbers else "" for key in columns],
         "message": record.message.partition("\n")[0],
         "more": record.message.partition("\n")[2],

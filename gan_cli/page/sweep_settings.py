@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gan_cli.errors import UserError
-from gan_cli.page.settings_of import SEED, Estimate, differ, mean_of, trained_keys
+from gan_cli.page.settings_of import SEED, trained_keys
 from gan_cli.page.sweep_jobs import Job
 from gan_cli.runs.directory import read_config
+from gan_cli.runs.estimates import Estimate, differ, mean_of, ranks_of, statements
 from gan_cli.runs.log import number
 from gan_cli.settings.defaults import options_of
 from gan_cli.settings.values import flatten
@@ -99,7 +100,10 @@ def swept_settings(jobs: Sequence[Job]) -> list[SweptSetting]:
 
 
 def setting_rows(settings: Sequence[SweptSetting]) -> list[dict[str, Any]]:
-    """The settings as a table shows them."""
+    """The settings, the best first, as a table shows them."""
+    estimates = [setting.estimate for setting in settings]
+    is_high = bool(settings) and settings[0].jobs[0].record.direction == "maximize"
+    ranks = ranks_of(estimates, maximize=is_high)
     return [
         {
             "values": setting.values,
@@ -108,19 +112,13 @@ def setting_rows(settings: Sequence[SweptSetting]) -> list[dict[str, Any]]:
             "error": ""
             if setting.estimate.error is None
             else f"± {number(setting.estimate.error)}",
+            "spread": "" if setting.estimate.spread is None else number(setting.estimate.spread),
             "seeds": setting.estimate.runs,
-            "statement": "best" if setting is settings[0] else against(settings[0], setting),
+            "rank": rank,
+            "statement": statement,
         }
-        for setting in settings
+        for setting, rank, statement in zip(settings, ranks, statements(estimates), strict=True)
     ]
-
-
-def against(best: SweptSetting, other: SweptSetting) -> str:
-    """Whether a setting is worse than the best one."""
-    is_other = differ(best.estimate, other.estimate)
-    if is_other is None:
-        return "the errors are not known"
-    return "worse beyond the noise" if is_other else "cannot be told apart from the best"
 
 
 def setting_sentences(settings: Sequence[SweptSetting], objective: str) -> list[str]:

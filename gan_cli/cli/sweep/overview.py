@@ -6,8 +6,6 @@ At the end sweep.csv is written, and the table printed, of all jobs in the sweep
 from __future__ import annotations
 
 import contextlib
-import csv
-import math
 import os
 import shlex
 import signal
@@ -22,25 +20,32 @@ from rich.live import Live
 from rich.table import Table
 
 from gan_cli.cli.sweep.plan import Plan, SweepStoppedError
+from gan_cli.cli.sweep.ranking import (
+    CSV,
+    Ranking,
+    doubts,
+    rank,
+    ranking_of,
+    setting_table,
+    with_error,
+    write_csv,
+)
 from gan_cli.errors import UserError
 from gan_cli.page.leave import leave_sweep_page
 from gan_cli.runs.directory import CONFIG, read_config
-from gan_cli.runs.jobs import Record, final_numbers, read_records
+from gan_cli.runs.jobs import Record, read_records
 from gan_cli.runs.log import number
+from gan_cli.runs.patience import error_in, has_stopped
 from gan_cli.settings.notes import objective_notes
-from gan_cli.system.files import replacing
 from gan_cli.system.shell import command, program
 from gan_cli.system.terminal import Terminal
 
-CSV = "sweep.csv"
 REFRESH_SECONDS = 1.0  # between two readings of the records
 SAVING_SECONDS = 60.0  # that jobs get to save when the sweep is stopped
 #: Columns of the printed table after the objective, if they are logged.
 COLUMNS = ("divergence/jsd", "loss/d", "loss/g")
 MOST_COLUMNS = 3
 FEWEST_COLUMNS = 2  # job and state, on a terminal however narrow
-#: A job and the final numbers of its run.
-Row = tuple[Record, dict[str, float]]
 
 
 class Overview:
@@ -128,24 +133,22 @@ def value_in(arguments: Sequence[str], wanted: str) -> str | None:
     return values[-1] if values else None
 
 
-def rank(folder: Path, records: Sequence[Record]) -> list[Row]:
-    """Jobs with their final numbers, the best first if they have an objective."""
-    rows = [(record, final_numbers(folder / record.job)) for record in records]
-
-    def place(row: tuple[Record, Mapping[str, float]]) -> tuple[bool, float]:
-        record, numbers = row
-        value = numbers.get(record.objective or "", math.nan)
-        if record.state != "done" or not math.isfinite(value):
-            return True, 0.0
-        return False, -value if record.direction == "maximize" else value
-
-    return sorted(rows, key=place)
-
-
-def make_table(folder: Path, records: Sequence[Record], *, width: int) -> Table:
+def make_table(
+    folder: Path,
+    records: Sequence[Record],
+    *,
+    width: int,
+    ranks: Mapping[str, tuple[str, str]] | None = None,
+) -> Table:
     """The sweep as a table for a terminal of so many characters.
 
     Where it is narrow, columns are left out from the right, so that names of jobs stay whole.
+
+    Args:
+        folder: of the sweep.
+        records: of its jobs.
+        width: of the terminal.
+        ranks: of the jobs; None: jobs still run.
     """
     rows = rank(folder, records)
     objective = records[-1].objective if records else None
@@ -154,12 +157,13 @@ def make_table(folder: Path, records: Sequence[Record], *, width: int) -> Table:
     columns = {
         "job": [record.job for record, _ in rows],
         "state": [record.state for record, _ in rows],
+        **({"rank": [ranks.get(record.job, ("",))[0] for record, _ in rows]} if ranks else {}),
         "step": [f"{numbers['step']:.0f}" if "step" in numbers else "" for _, numbers in rows],
         "minutes": [
             f"{numbers['time'] / 60:.1f}" if "time" in numbers else "" for _, numbers in rows
         ],
         **{
-            str(key): [number(numbers[key]) if key in numbers else "" for _, numbers in rows]
+            str(key): [cell(numbers, key, with_its_error=key == objective) for _, numbers in rows]
             for key in keys
         },
     }
@@ -179,33 +183,17 @@ def make_table(folder: Path, records: Sequence[Record], *, width: int) -> Table:
     return table
 
 
+def cell(numbers: Mapping[str, float], key: str, *, with_its_error: bool) -> str:
+    """A number of a job as the table shows it; empty: it has none."""
+    if key not in numbers:
+        return ""
+    error = error_in(numbers, key) if with_its_error else None
+    return with_error(numbers[key], error)
+
+
 def printed_width(columns: Mapping[str, Sequence[str]]) -> int:
     """Characters that a table with these columns takes, with its lines."""
     return 1 + sum(3 + max(map(len, (key, *cells))) for key, cells in columns.items())
-
-
-def write_csv(folder: Path, records: Sequence[Record]) -> None:
-    """Write sweep.csv: job, state, exit code, swept keys, then all numbers by their log keys."""
-    rows = rank(folder, records)
-    swept = dict.fromkeys(key for record, _ in rows for key in record.swept)
-    logged = dict.fromkeys(key for _, numbers in rows for key in numbers)
-    with (
-        replacing(folder / CSV) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["job", "state", "exit_code", *swept, *logged, "message"])
-        for record, numbers in rows:
-            writer.writerow(
-                [
-                    record.job,
-                    record.state,
-                    record.code,
-                    *(record.swept.get(key, "") for key in swept),
-                    *(numbers.get(key, "") for key in logged),
-                    record.message.partition("\n")[0],
-                ]
-            )
 
 
 def finish(plan: Plan) -> list[Record]:
@@ -223,13 +211,16 @@ def finish(plan: Plan) -> list[Record]:
         replace(record, objective=newest.objective, direction=newest.direction)
         for record in records
     ]
-    terminal = Terminal()
+    terminal, ranking = Terminal(), ranking_of(plan.folder, records)
     try:
-        write_csv(plan.folder, records)
+        write_csv(plan.folder, ranking)
     except OSError as error:
         terminal.say(f"note: {plan.folder / CSV} cannot be written ({error.strerror or error})")
-    terminal.print(make_table(plan.folder, records, width=terminal.width))
-    say_best(plan.folder, records, terminal)
+    width = terminal.width
+    terminal.print(make_table(plan.folder, records, width=width, ranks=ranking.ranks))
+    if (over_seeds := setting_table(ranking)) is not None:
+        terminal.print(over_seeds)
+    say_best(ranking, terminal)
     if (value_in(plan.arguments, "report") or "true").lower() != "false":
         leave_sweep_page(plan.folder)
     terminal.say(f"  compare   {program('tensorboard')} --logdir {shlex.quote(str(plan.folder))}")
@@ -239,18 +230,27 @@ def finish(plan: Plan) -> list[Record]:
     return [record for record in begun if record.failed]
 
 
-def say_best(folder: Path, records: Sequence[Record], terminal: Terminal) -> None:
+def say_best(ranking: Ranking, terminal: Terminal) -> None:
     """Name the best job and the command that trains it further, or say what would rank them."""
-    best, numbers = rank(folder, records)[0]
-    if best.objective is None:
+    best, objective = ranking.jobs[0], ranking.objective
+    if objective is None:
         terminal.say("objective=KEY, a key of metrics.jsonl, ranks the jobs and names the best.")
-    elif best.state == "done" and best.objective in numbers:
-        run = folder / best.job
-        terminal.say(f"best: {best.objective}={numbers[best.objective]:.6g} in {run}")
-        for note in objective_notes(best.objective):
+    elif best.record.job in ranking.ranks:
+        error = "" if best.error is None else f" ± {number(best.error)}"
+        terminal.say(f"best: {objective}={best.value:.6g}{error} in {best.folder}")
+        for note in (*doubts(ranking), *objective_notes(objective)):
             terminal.say(f"  note      {note}")
-        steps, flags = 2 * round(numbers["step"]), flags_to_resume(run)
-        terminal.say(f"  go on     {command('gan-train', resume=run, steps=steps, **flags)}")
+        more = longer(best.folder, round(best.numbers["step"]))
+        flags = flags_to_resume(best.folder)
+        terminal.say(f"  go on     {command('gan-train', resume=best.folder, **more, **flags)}")
+
+
+def longer(run: Path, step: int) -> dict[str, object]:
+    """What trains a finished run further: more steps, or more patience if that has stopped it."""
+    if has_stopped(run):
+        with contextlib.suppress(UserError, KeyError, TypeError):  # damaged since then
+            return {"patience": 2 * read_config(run)["patience"]}
+    return {"steps": 2 * step}
 
 
 def flags_to_resume(run: Path) -> dict[str, object]:
