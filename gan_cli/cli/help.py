@@ -61,7 +61,8 @@ keys (default)
   attribute=NAME       slant, stroke: chooses a, b and c by it
   interpolation=NAME   linear, spherical (linear for noise=uniform)
   input=PATH           of invert and reconstruct: a picture, or a folder
-  starts=N, steps=N    of their search: random z, and steps from each (8, 300)
+  starts=N             of their search: random z (8)
+  steps=N              of descent from each of these (300)
   network=NAME         of filters: discriminator, generator (discriminator)
   layer=N              of filters: which, from 1 (D's last, G's first)
   data.root=DIR        where data files are now, if they have moved
