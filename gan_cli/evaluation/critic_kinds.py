@@ -1,0 +1,96 @@
+"""Which critics judge which data: perceptrons for points and features, DCGAN's D for images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from gan_cli.errors import SettingsError
+from gan_cli.evaluation.critics import Effort, Encode, Part
+from gan_cli.evaluation.referee import Candidate
+from gan_cli.networks import conditional, dcgan, mlp
+from gan_cli.spec import DataSpec
+
+HIDDEN = (96, 96)  # units of perceptrons
+FREQUENCIES = 128  # random Fourier features of the perceptrons that see fine structure ...
+SCALES = (2.0, 8.0)  # ... and how fast these are, in radians for a standard deviation of the data
+POINTS = Effort(steps=800, batch=512, rate=3e-3, look_every=100)
+VECTORS = Effort(steps=800, batch=256, rate=1e-3)
+IMAGES = Effort(steps=1200, batch=64, rate=5e-4)
+WIDTH = 32  # channels of the first layer of DCGAN's D
+COARSE = 8  # pixels of the longer side of images that are looked at from afar
+
+
+def of_points(spec: DataSpec, fitted: Part) -> list[Candidate]:
+    """A perceptron, and others that see finer structure; on coordinates of mean 0 and spread 1.
+
+    Args:
+        spec: of the points; with classes if the critic shall see labels.
+        fitted: what tells mean and spread.
+    """
+    standard = standardised(fitted)
+    kinds = [perceptron(spec)]
+    if not spec.classes:
+        kinds += [perceptron(spec, features=FREQUENCIES, scale=scale) for scale in SCALES]
+    return [Candidate(make, standard, POINTS) for make in kinds]
+
+
+def of_vectors(spec: DataSpec, fitted: Part) -> list[Candidate]:
+    """A perceptron on features, or on coarse pixels."""
+    return [Candidate(perceptron(spec), standardised(fitted), VECTORS)]
+
+
+def of_images(spec: DataSpec) -> list[Candidate]:
+    """DCGAN's D on pixels, or a perceptron where the sides cannot be halved."""
+
+    def network() -> nn.Module:
+        # Batch norm would let one datum's logit depend on the others of its batch.
+        return dcgan.Discriminator(
+            spec, width=WIDTH, kernel_size=4, norm="layer", norm_affine=True, spectral_norm=False,
+            hidden=None, labels="projection" if spec.classes else "none",
+        )  # fmt: skip
+
+    try:
+        dcgan.halvings(spec.shape)
+    except SettingsError:
+        return [Candidate(perceptron(spec), spec.from_bytes, VECTORS)]
+    return [Candidate(network, spec.from_bytes, IMAGES)]
+
+
+def perceptron(
+    spec: DataSpec, *, hidden: Sequence[int] = HIDDEN, features: int = 0, scale: float = 1.0
+) -> Callable[[], nn.Module]:
+    """What makes a perceptron D, which sees labels if `spec` has classes."""
+
+    def network() -> nn.Module:
+        if spec.classes:
+            return conditional.Discriminator(
+                spec, data_hidden=hidden[0], label_hidden=hidden[0], joint_hidden=hidden[1:],
+                activation="silu", maxout_pieces=None, joint_maxout_pieces=None, dropout=0.0,
+                init_range=None,
+            )  # fmt: skip
+        return mlp.Discriminator(
+            spec, hidden=hidden, activation="silu", maxout_pieces=None, dropout_input=0.0,
+            dropout=0.0, fourier_features=features, fourier_scale=scale, init_range=None,
+        )  # fmt: skip
+
+    return network
+
+
+def standardised(fitted: Part) -> Encode:
+    """Subtract the mean of what a critic is fitted on, and divide by its standard deviation."""
+    x = torch.cat([fitted.real, fitted.fake]).nan_to_num()
+    mean, std = x.mean(dim=0), x.std(dim=0)
+    std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
+    return lambda x: (x - mean.to(x.device)) / std.to(x.device)
+
+
+def coarse(x: Tensor) -> Tensor:
+    """Images seen from afar: means of areas, at most COARSE along a side; float32 (n, d)."""
+    height, width = x.shape[2:]
+    scale = min(1.0, COARSE / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return torch.cat([adaptive_avg_pool2d(p.float() / 255, size) for p in x.split(4096)]).flatten(1)
