@@ -11,22 +11,16 @@ must be 0 and p-values at most as small as uniform ones.
 
 from __future__ import annotations
 
-import argparse
 import math
-import platform
-import statistics
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from gan_cli import __version__
+from gan_cli.evaluation.critic_kinds import of_points
 from gan_cli.evaluation.critics import Part
 from gan_cli.evaluation.referee import Verdict, referee
-from gan_cli.evaluation.critic_kinds import of_points
 from gan_cli.seeding import generator_for
 from gan_cli.spec import DataSpec
 from gan_cli.theory.density import GaussianMixture

@@ -14,10 +14,12 @@ from gan_cli.evaluation.referee import Candidate
 from gan_cli.networks import conditional, dcgan, mlp
 from gan_cli.spec import DataSpec
 
-HIDDEN = (96, 96)  # units of perceptrons
-FREQUENCIES = 128  # random Fourier features of the perceptrons that see fine structure ...
-SCALES = (2.0, 8.0)  # ... and how fast these are, in radians for a standard deviation of the data
-POINTS = Effort(steps=800, batch=512, rate=3e-3, look_every=100)
+HIDDEN = (64, 64)  # units of perceptrons for points ...
+HIDDEN_OF_VECTORS = (128, 128)  # ... and for features
+#: Random Fourier features show the critic of points in 1-D and 2-D fine structure, and how fast
+#: they are, in radians for a standard deviation of the data; in more dimensions there is no room.
+FREQUENCIES, SCALE, ROOM = 64, 4.0, 2
+POINTS = Effort(steps=800, batch=512, rate=3e-3, look_every=200)
 VECTORS = Effort(steps=800, batch=256, rate=1e-3)
 IMAGES = Effort(steps=1200, batch=64, rate=5e-4)
 WIDTH = 32  # channels of the first layer of DCGAN's D
@@ -25,17 +27,15 @@ COARSE = 8  # pixels of the longer side of images that are looked at from afar
 
 
 def of_points(spec: DataSpec, fitted: Part) -> list[Candidate]:
-    """A perceptron, and others that see finer structure; on coordinates of mean 0 and spread 1.
+    """A perceptron on coordinates of mean 0 and spread 1.
 
     Args:
         spec: of the points; with classes if the critic shall see labels.
         fitted: what tells mean and spread.
     """
-    standard = standardised(fitted)
-    kinds = [perceptron(spec)]
-    if not spec.classes:
-        kinds += [perceptron(spec, features=FREQUENCIES, scale=scale) for scale in SCALES]
-    return [Candidate(make, standard, POINTS) for make in kinds]
+    fine = FREQUENCIES if spec.size <= ROOM and not spec.classes else 0
+    make = perceptron(spec, hidden=HIDDEN, features=fine, scale=SCALE)
+    return [Candidate(make, standardised(fitted), POINTS)]
 
 
 def of_vectors(spec: DataSpec, fitted: Part) -> list[Candidate]:
@@ -61,7 +61,11 @@ def of_images(spec: DataSpec) -> list[Candidate]:
 
 
 def perceptron(
-    spec: DataSpec, *, hidden: Sequence[int] = HIDDEN, features: int = 0, scale: float = 1.0
+    spec: DataSpec,
+    *,
+    hidden: Sequence[int] = HIDDEN_OF_VECTORS,
+    features: int = 0,
+    scale: float = 1.0,
 ) -> Callable[[], nn.Module]:
     """What makes a perceptron D, which sees labels if `spec` has classes."""
 

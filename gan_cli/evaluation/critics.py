@@ -111,7 +111,7 @@ Encode = Callable[[Tensor], Tensor]
 def fit(critic: Critic, part: Part, stop: Part, *, effort: Effort, seed: int) -> None:
     """Train on `part` until `stop` shows no gain, and keep the average of weights that did best.
 
-    Minimises softplus(-D(x)) + softplus(D(G(z))), which is -V(D, G) (Goodfellow et al. 2014, eq. 1).
+    Minimises softplus(-D(x)) + softplus(D(G(z))), which is -V(D, G) of eq. 1 in 2014.
     """
     network, draws = critic.network.train(), generator_for(seed, "referee", "batches")
     optimizer = torch.optim.Adam(network.parameters(), lr=effort.rate, betas=(0.5, 0.99))
@@ -147,8 +147,8 @@ def follow(average: nn.Module, network: nn.Module, *, kept: float) -> None:
     """Move averaged weights towards the weights; buffers are copied."""
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - kept)
-    for mean, value in zip(average.buffers(), network.buffers(), strict=True):
-        mean.copy_(value)
+    for kept_buffer, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        kept_buffer.copy_(buffer)
 
 
 def loss_of(critic: Critic, part: Part) -> float:

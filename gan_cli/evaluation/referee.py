@@ -106,8 +106,8 @@ def verdict(critic: Critic, judged: Part) -> Verdict:
 
     A real datum and its samples make one value, so that one bound covers both terms of V. The total
     variation is at least P(D > 1/2) - Q(D > 1/2). If p_g = p_data, D is right about both of a pair
-    as often as wrong about both: the two-sample test by a classifier (Lopez-Paz & Oquab 2017), exact
-    for any number of data.
+    as often as wrong about both, which makes the two-sample test by a classifier (Lopez-Paz & Oquab
+    2017) exact for any number of data.
     """
     real, fake = both(critic, judged)
     values, (low, high) = terms(real, fake), ends(critic.clip)

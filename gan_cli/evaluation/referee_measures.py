@@ -12,8 +12,8 @@ from gan_cli.data.base import Dataset
 from gan_cli.evaluation import critic_kinds
 from gan_cli.evaluation.critics import Part
 from gan_cli.evaluation.measures import mean
-from gan_cli.evaluation.reference import RealData, Reference, unit
 from gan_cli.evaluation.referee import Verdict, referee
+from gan_cli.evaluation.reference import RealData, Reference, unit
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.translation_measures import WAYS, translate
 from gan_cli.games.from_noise import FromNoise
@@ -59,7 +59,8 @@ def prepare_map(reference: Reference) -> None:
 
 def measure_referee(subject: Subject) -> Results:
     """What a critic certifies, for images on pixels and through a map, in each domain."""
-    began, scalars = time.monotonic(), {}
+    began = time.monotonic()
+    scalars: dict[str, float] = {}
     for suffix, real in polled(real_of(subject).items()):
         if isinstance(subject.game, FromNoise):
             parts, spec = parts_of_samples(subject), subject.game.spec

@@ -30,8 +30,8 @@ from gan_cli.evaluation.measures import (
     prdc,
 )
 from gan_cli.evaluation.nash import measure_nash_gap
-from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.referee_measures import measure_referee, no_held_out, prepare_map
+from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.suited import (
     Unsuited,
