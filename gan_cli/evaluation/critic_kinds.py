@@ -21,8 +21,8 @@ HIDDEN_OF_VECTORS = (128, 128)  # ... and for features
 FREQUENCIES, SCALE, ROOM = 64, 4.0, 2
 POINTS = Effort(steps=800, batch=512, rate=3e-3, look_every=200)
 VECTORS = Effort(steps=800, batch=256, rate=1e-3)
-IMAGES = Effort(steps=1200, batch=64, rate=5e-4)
-WIDTH = 32  # channels of the first layer of DCGAN's D
+IMAGES = Effort(steps=800, batch=64, rate=1e-3, look_every=100)
+WIDTH = 16  # channels of the first layer of DCGAN's D
 COARSE = 8  # pixels of the longer side of images that are looked at from afar
 
 

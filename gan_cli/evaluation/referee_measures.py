@@ -24,9 +24,9 @@ from gan_cli.system.stopping import polled
 from gan_cli.theory.density import GaussianMixture
 
 FEWEST = 50  # held-out data below which nothing can be certified but the crudest faults
-STOP, MOST_STOP = 0.25, 2000  # share of held-out data that stop a critic, and at most so many
+STOP, MOST_STOP = 0.25, 1000  # share of held-out data that stop a critic, and at most so many
 MOST_IMAGES, MOST_POINTS, MOST_TRANSLATED = 20_000, 200_000, 1000  # at most so many fit a critic
-EACH = 4  # samples for each judged datum, at most, where judged data are few
+EACH, ENOUGH = 4, 1000  # samples for each datum, at most, where data are few; enough to stop by
 BLOCK = 4096  # samples made at once
 FITTED, STOPPING, JUDGED = PURPOSES = ("fitted", "stop", "judged")
 Data = tuple[Tensor, Tensor | None]
@@ -131,7 +131,8 @@ def parts_of_samples(subject: Subject) -> list[Part]:
     parts = []
     for purpose, (x, labels) in zip(PURPOSES, drawn, strict=True):
         labels = labels if game.conditional else None  # noqa: PLW2901
-        each = 1 if density_of(subject) else max(1, min(EACH, subject.n // len(x)))
+        wanted = ENOUGH if purpose == STOPPING else subject.n
+        each = max(1, min(EACH, wanted // len(x)))
         asked = None if labels is None else labels.repeat(each)
         fake = samples(subject, each * len(x), asked, purpose=purpose)
         parts.append(Part(as_bytes(x) if game.spec.is_image else x, fake, labels))
