@@ -21,6 +21,7 @@ from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Subject
 from gan_cli.spec import DataSpec, PairSpec
+from gan_cli.theory.density import GaussianMixture
 from tests.conftest import Cli
 from tests.test_evaluation import CONFIG, Blank, Copier, Translator, digits
 from tests.test_evaluation import subject as of_digits
@@ -224,3 +225,23 @@ def test_the_metric_in_training_and_afterwards(cli: Cli, model: list[str]) -> No
     assert result.code == 0, result.err
     values = json.loads(Path("outputs/run/evaluation.json").read_text())
     assert values["eval/jsd_at_least"] > 0.2
+
+
+def test_the_benchmark_knows_the_truth() -> None:
+    bench = pytest.importorskip("benchmarks.referee", reason="a source distribution has none")
+    means = torch.zeros(1, 1)
+    p, q = (GaussianMixture(means + mean, torch.ones(1)) for mean in (0.0, 0.7))
+    assert bench.true_jsd(p, q) == pytest.approx(jsd_of_shift(0.7), abs=1e-6)
+    p, q = (
+        GaussianMixture(m, torch.ones(1)) for m in (torch.zeros(1, 2), torch.tensor([[0.7, 0]]))
+    )
+    assert bench.true_jsd(p, q) == pytest.approx(jsd_of_shift(0.7), abs=1e-5)
+    kinds = [bench.known_case(number) for number in range(12)]
+    assert bench.true_jsd(*kinds[0]) == pytest.approx(0.0, abs=1e-9)
+    assert {p.means.shape[1] for p, _ in kinds} == {1, 2}
+    outcomes = [bench.judge_known(number, draws=2000) for number in (7, 11)]
+    assert all(o.verdict.jsd_at_least <= o.truth for o in outcomes)
+    assert "2 of 2" in bench.row_of_known(outcomes)[1]
+    images = bench.images_of(None)
+    outcomes = [bench.judge_halves(number, images) for number in range(2)]
+    assert "2 splits" in bench.row_of_halves(outcomes, name="digits")[0]

@@ -23,6 +23,7 @@ from gan_cli.system.stopping import polled
 CHUNK = 8192  # data that a critic looks at at once
 NEWTON_STEPS = 30  # of the calibration; it has two numbers to find
 CLIPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # logits end there
+FEWEST_STEPS = 10  # between two looks
 AVERAGED = 0.98  # how much of the averaged weights each step keeps
 
 
@@ -60,7 +61,7 @@ class Effort:
         steps: at most.
         batch: real data in each, and as many generated ones.
         rate: Adam's learning rate, which falls to 0 along a cosine.
-        look_every: steps between two looks at the part that stops it.
+        look_every: steps between two looks at the part that stops it; fewer where an epoch has.
         patience: looks without a gain before it stops.
     """
 
@@ -119,6 +120,7 @@ def fit(critic: Critic, part: Part, stop: Part, *, effort: Effort, seed: int) ->
     average = copy.deepcopy(network)
     best, state, looks = loss_of(critic, stop), copy.deepcopy(network.state_dict()), 0
     labels_of_fake = part.labels_of_fake
+    look_every = min(effort.look_every, max(FEWEST_STEPS, len(part.real) // effort.batch))
     for step in polled(range(1, effort.steps + 1)):
         x = torch.randint(len(part.real), (effort.batch,), generator=draws)
         z = torch.randint(len(part.fake), (effort.batch,), generator=draws)
@@ -129,7 +131,7 @@ def fit(critic: Critic, part: Part, stop: Part, *, effort: Effort, seed: int) ->
         optimizer.step()
         rates.step()
         follow(average, network, kept=min(AVERAGED, step / (step + 10)))
-        if step % effort.look_every and step < effort.steps:
+        if step % look_every and step < effort.steps:
             continue
         critic.network = average
         loss = loss_of(critic, stop)
