@@ -19,6 +19,7 @@ HIDDEN_OF_VECTORS = (128, 128)  # ... and for features
 #: Random Fourier features show the critic of points in 1-D and 2-D fine structure, and how fast
 #: they are, in radians for a standard deviation of the data; in more dimensions there is no room.
 FREQUENCIES, SCALE, ROOM = 64, 4.0, 2
+MANY = 40_000  # data from which on no smoother critic is needed
 POINTS = Effort(steps=800, batch=512, rate=3e-3, look_every=200)
 VECTORS = Effort(steps=800, batch=256, rate=1e-3)
 IMAGES = Effort(steps=800, batch=64, rate=1e-3, look_every=100)
@@ -27,15 +28,25 @@ COARSE = 8  # pixels of the longer side of images that are looked at from afar
 
 
 def of_points(spec: DataSpec, fitted: Part) -> list[Candidate]:
-    """A perceptron on coordinates of mean 0 and spread 1.
+    """A perceptron on coordinates of mean 0 and spread 1; where data are few, one more.
+
+    The first learns fine structure, which takes many data; the other learns smooth differences
+    from few. The part that stops both chooses.
 
     Args:
         spec: of the points; with classes if the critic shall see labels.
         fitted: what tells mean and spread.
     """
     fine = FREQUENCIES if spec.size <= ROOM and not spec.classes else 0
-    make = perceptron(spec, hidden=HIDDEN, features=fine, scale=SCALE)
-    return [Candidate(make, standardised(fitted), POINTS)]
+    kinds = [fine, 0] if fine and len(fitted.real) < MANY else [fine]
+    return [
+        Candidate(
+            perceptron(spec, hidden=HIDDEN, features=features, scale=SCALE),
+            standardised(fitted),
+            POINTS,
+        )
+        for features in kinds
+    ]
 
 
 def of_vectors(spec: DataSpec, fitted: Part) -> list[Candidate]:
