@@ -74,10 +74,14 @@ def test_the_bound_is_true_and_most_of_the_truth(mean: float) -> None:
 
 
 def test_equal_distributions_are_not_told_apart() -> None:
-    values = measure(gaussians(0.0, n=5000), ["referee"]).scalars
-    assert values["eval/jsd_at_least"] == 0.0
-    assert values["eval/tv_at_least"] == 0.0
-    assert values["eval/two_sample_p"] > 0.05
+    """Each number may be wrong in 5 of 100 cases: more than 2 of 8 would be odd."""
+    subject, verdicts = gaussians(0.0, n=1000), []
+    for seed in range(8):
+        subject.seed = seed
+        verdicts.append(measure(subject, ["referee"]).scalars)
+    for key in ("eval/jsd_at_least", "eval/tv_at_least"):
+        assert sum(values[key] > 0 for values in verdicts) <= 2
+    assert sum(values["eval/two_sample_p"] <= 0.05 for values in verdicts) <= 2
 
 
 def test_one_seed_gives_one_verdict_and_nothing_moves() -> None:
