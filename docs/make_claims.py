@@ -7,9 +7,10 @@ python docs/make_claims.py outputs/claims
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +28,44 @@ VERDICTS = {HOLDS: "成立", LIMITS: "在一定范围内成立", FAILS: "不成�
 MARK = "<!-- claims: written by docs/make_claims.py -->"
 
 
-def chinese() -> dict[str, dict[str, str]]:
+def chinese() -> dict[str, dict[str, Any]]:
     """The Chinese texts, by the claims' names."""
-    texts: dict[str, dict[str, str]] = yaml.safe_load((DOCS / TEXTS).read_text(encoding="utf-8"))
+    texts: dict[str, dict[str, Any]] = yaml.safe_load((DOCS / TEXTS).read_text(encoding="utf-8"))
     return texts
 
 
-def numbers_of(entry: Mapping[str, Any], headings: tuple[str, str, str]) -> list[str]:
+def numbers_of(
+    entry: Mapping[str, Any], headings: tuple[str, str, str], names: Sequence[str]
+) -> list[str]:
     """A table of what was measured."""
     rows = ["| " + " | ".join(headings) + " |", "|---|---|---|"]
-    for check in entry["checks"]:
+    for check, name in zip(entry["checks"], names, strict=True):
         error = "" if check["error"] is None else f" ± {number(check['error'])}"
-        what = check["what"].replace("|", "\\|")
+        what = name.replace("|", "\\|")
         rows.append(f"| {what} | {number(check['value'])}{error} | {check['limit']} |")
     return rows
 
 
+def in_chinese(limit: str) -> str:
+    """A threshold: at most x, at least x, or from x to y."""
+    for english, translated in (
+        (r"at most (\S+)", r"不超过 \1"),
+        (r"at least (\S+)", r"不低于 \1"),
+        (r"from (\S+) to (\S+)", r"在 \1 与 \2 之间"),
+    ):
+        limit = re.sub(english, translated, limit)
+    return limit
+
+
 def section(entry: Mapping[str, Any], *, title: str, paragraphs: list[str], source: str,
-            verdict: str, headings: tuple[str, str, str]) -> str:  # fmt: skip
+            verdict: str, headings: tuple[str, str, str], names: Sequence[str]) -> str:  # fmt: skip
     """One claim."""
     lines = [f"### {entry['number']}. {title}", ""]
     for paragraph in paragraphs:
         lines += [paragraph, ""]
-    lines += ["```text", entry["formula"], "```", "", source, ""]
+    lines += ["```", entry["formula"], "```", "", source, ""]
     lines += [f"![{entry['name']}](pictures/claims/{entry['folder']}.png)", ""]
-    lines += [*numbers_of(entry, headings), "", f"**{verdict}**", ""]
+    lines += [*numbers_of(entry, headings, names), "", f"**{verdict}**", ""]
     return "\n".join(lines)
 
 
@@ -59,7 +73,7 @@ def english_of(entry: Mapping[str, Any], text: str) -> str:
     """A claim in English: its module's explanation."""
     title, *paragraphs = text.split("\n\n")
     paragraphs = [
-        f"```text\n{part.strip()}\n```" if part.startswith("    ") else " ".join(part.split())
+        f"```\n{part.strip()}\n```" if part.startswith("    ") else " ".join(part.split())
         for part in paragraphs
     ]
     limits = f": {entry['limits']}" if entry["limits"] else ""
@@ -70,19 +84,22 @@ def english_of(entry: Mapping[str, Any], text: str) -> str:
         source=f"{entry['source']}. {entry['method']}",
         verdict=f"{entry['verdict']}{limits}",
         headings=("measured", "value", "threshold"),
+        names=[check["what"] for check in entry["checks"]],
     )
 
 
-def chinese_of(entry: Mapping[str, Any], text: Mapping[str, str]) -> str:
+def chinese_of(entry: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     """A claim in Chinese."""
+    checks = [{**check, "limit": in_chinese(check["limit"])} for check in entry["checks"]]
     limits = f"：{text['limits']}" if entry["verdict"] == LIMITS else ""
     return section(
-        entry,
+        {**entry, "checks": checks},
         title=text["title"],
         paragraphs=[text["statement"], f"做法：{text['method']}"],
         source=f"出处：{entry['source']}",
         verdict=f"{VERDICTS[entry['verdict']]}{limits}",
         headings=("量", "数值", "要求"),
+        names=text["checks"],
     )
 
 

@@ -15,12 +15,14 @@ from gan_cli.settings.build import build_game, make
 pytest.importorskip("benchmarks.rows", reason="a source distribution has no benchmarks")
 
 from benchmarks import bench, growth, textbook, textbook_cyclegan
+from benchmarks.mutations import MUTANTS, Mutant
 from benchmarks.roofline import Flops, count, count_step
 from benchmarks.rows import ROWS, composed
 from benchmarks.runs import images_per_second, shown, unpack_mnist
 from gan_cli.data.mnist import MNIST
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parent.parent
 
 
 def both(row: str) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
@@ -182,3 +184,19 @@ def test_tables_show_the_better_textbook_and_the_share_of_the_roofline() -> None
     for cell in ("200 (190-220)", "500 (490-520)", "2.50", "3.00", "50% / 60%", "0.010", "700"):
         assert cell in text
     json.dumps(asdict(results))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_faults_fit_the_code(mutant: Mutant) -> None:
+    text = (ROOT / mutant.file).read_text(encoding="utf-8")
+    assert text.count(mutant.old) == 1
+    compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
+
+
+def test_the_table_of_faults_is_of_these() -> None:
+    page = (ROOT / "docs" / "mutants.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].removeprefix("| ") for row in rows] == [mutant.name for mutant in MUTANTS]
+    caught = sum(row[2] == "caught" for row in rows)
+    assert f"{caught} of {len(rows)} are caught" in page
+    assert len(rows) - caught <= len(rows) // 30

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from gan_cli.cli import commands
 from gan_cli.page.compare_page import write_comparison
 from gan_cli.page.run_page import write_run_page
 from gan_cli.page.sweep_page import write_sweep_page
 from gan_cli.runs.jobs import Record
+from tests.conftest import Cli
 from tests.pages import start_chromium
 
 pytestmark = pytest.mark.browser
@@ -32,15 +34,17 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Load a page, and wait until its charts are drawn."""
-        from selenium.webdriver.support.ui import WebDriverWait
-
         self.complaints()
         self.driver.get(page.resolve().as_uri())
-        WebDriverWait(self.driver, 30).until(
-            lambda _: self.js(
-                "return document.documentElement.dataset.charts || !storedData('curves-data')"
-            )
+        self.wait_for(
+            "return document.documentElement.dataset.charts || !storedData('curves-data')"
         )
+
+    def wait_for(self, code: str) -> None:
+        """Wait until a script gives a true value."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, 30).until(lambda _: self.js(code))
 
     def js(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(code, *arguments)
@@ -408,3 +412,24 @@ def test_a_page_of_a_run_under_way_loads_itself_anew(
         lambda _: "Under way" not in browser.texts("#verdict h2")[0]
     )
     WebDriverWait(browser.driver, 10).until(lambda _: browser.js("return scrollY") > 300)
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_claims_page_loads_nothing_and_its_generators_live(
+    cli: Cli, browser: Browser, width: int
+) -> None:
+    cli("claims=[value,figure_1,sharp_edges]", "fast=true", app=commands.CLAIMS)
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.open(Path("outputs/claims/index.html").resolve())
+    for place in ("game-22-1", "game-29-1"):
+        selector = f"[data-explorer='{place}']"
+        browser.js(f'document.querySelector("{selector}").scrollIntoView()')
+        ready = f'return document.querySelector("{selector}").dataset.ready === "true"'
+        browser.wait_for(ready)
+    pictures = "[...document.querySelectorAll('figure img')]"
+    assert browser.js(f"return {pictures}.length") == 3
+    assert browser.js(f"return {pictures}.every((e) => e.naturalWidth > 100)")
+    assert browser.js("return document.documentElement.scrollWidth") <= width
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert browser.complaints() == []

@@ -118,10 +118,9 @@ def test_both_pages_of_the_docs_say_what_the_modules_say() -> None:
             (picture,) = re.findall(r"!\[.*\]\((.*)\)", section)
             assert (DOCS / picture).is_file()
         # Both have one table of the same numbers, none of which fails.
-        rows = [
-            [line for line in s.splitlines() if line.startswith("| ")][1:] for s in (told, retold)
-        ]
-        assert rows[0] == rows[1]
+        values = [re.findall(r"^\| .* \| (.*) \| .* \|$", s, re.MULTILINE) for s in (told, retold)]
+        assert len(values[0]) == len(text["checks"]) + 1  # and the heading
+        assert values[0][1:] == values[1][1:]
         verdict = "**holds within limits" if "limits" in text else "**holds**"
         assert verdict in told
         assert ("**在一定范围内成立" if "limits" in text else "**成立**") in retold
@@ -246,7 +245,23 @@ def test_the_command_writes_results_pictures_and_a_page(cli: Cli) -> None:
     page = (folder / "index.html").read_text()
     assert "V(D,G), the one number that both players fight over." in page
     assert page.count("data:image/png;base64") == 2
+    assert "async function startExplorer" not in page  # these have no networks to try
     assert "Their verdicts say nothing" in page
+
+
+@pytest.mark.usefixtures("_no_vega")
+def test_trained_generators_live_in_the_page(cli: Cli) -> None:
+    cli("claims=[conditions,sharp_edges,features]", "fast=true", app=commands.CLAIMS)
+    page = Path("outputs/claims/index.html").read_text()
+    places = re.findall(r'data-explorer="([^"]+)"', page)
+    assert places == ["game-29-1", "game-36-1"]  # the run that 29 and 32 share is there once
+    for place in places:
+        (found,) = re.findall(rf'id="{place}">(.*?)</script>', page)
+        payload = json.loads(found)
+        assert payload["generator"]["weights"] > 0
+        assert payload["check"]["x"]
+    assert payload["classes"] == [str(number) for number in range(8)]
+    assert "async function startExplorer" in page
 
 
 @pytest.mark.usefixtures("_no_vega")
@@ -264,11 +279,23 @@ def test_a_claim_that_fails_or_breaks_is_code_1(cli: Cli, monkeypatch: pytest.Mo
     assert "RuntimeError: &lt;b&gt;broken" in Path("outputs/claims/index.html").read_text()
 
 
+def test_what_lies_in_place_of_a_run_is_left_alone(cli: Cli) -> None:
+    place = Path("mine/runs/digits")
+    place.mkdir(parents=True)
+    (place / "notes.txt").write_text("x")
+    result = cli("claims=sharp_edges", "fast=true", "out=mine", app=commands.CLAIMS)
+    assert result.code == 2
+    assert "out=mine: holds mine/runs/digits" in result.err
+    assert (place / "notes.txt").read_text() == "x"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["experiment=ring_modes"], "experiment: no such key"),
         (["claims=theorem_2"], "theorem_1"),
         (["claims=[99]"], "no such claim"),
+        (["claims=[]"], "leave it out to show all"),
         (["jobs=0"], "jobs"),
         (["seed=-1"], "seed"),
     ],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
-from gan_cli.claims.lab import Lab
+from gan_cli.claims.lab import Experiment, Lab
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,6 +62,7 @@ class Outcome:
         picture: what a person sees of it.
         limits: within which it holds, in words; empty: it holds as it is stated.
         data: what the picture shows, by name.
+        games: to be tried on the page, by what is said of each.
     """
 
     checks: Sequence[Check]
@@ -69,6 +70,7 @@ class Outcome:
     _: KW_ONLY
     limits: str = ""
     data: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    games: Mapping[str, Experiment] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:

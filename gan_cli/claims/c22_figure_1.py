@@ -16,15 +16,16 @@ from gan_cli.claims.lab import Lab
 from gan_cli.theory.measure import Theory, measure, refit_discriminator
 from gan_cli.theory.pictures import draw_theory
 
-START, LATER, END = 60, 120, 2500  # G's moves at (a), between (b) and (c), at (d)
+DATA_SETTINGS = ("data=gaussian", "data.mean=1")
+START, LATER, END = 60, 120, 1500  # G's moves at (a), between (b) and (c), at (d)
 
 
 def show(lab: Lab) -> Outcome:
     """Stop one run four times."""
     steps, samples = lab.steps(END, fast=12), lab.steps(200_000, fast=2000)
     experiment = lab.experiment(
-        "data=gaussian", "data.mean=1", "data.batch_size=256", "noise.dim=1", "noise=uniform",
-        "k=2", "model.generator.activation=tanh", "model.discriminator.fourier_features=64",
+        *DATA_SETTINGS, "data.batch_size=256", "noise.dim=1", "noise=uniform", "k=5",
+        "model.generator.activation=tanh", "model.discriminator.fourier_features=64",
         "optimizer.lr=0.002", "optimizer.betas=[0.5,0.99]", "schedule=cosine",
         f"schedule.decay_steps={steps}", f"steps={steps}", "ema.decay=0.99",
     )  # fmt: skip
@@ -63,6 +64,7 @@ def show(lab: Lab) -> Outcome:
         ],
         figure,
         data={"JSD": jsd, "mean |D - D*|": wrong},
+        games={"G and D at (d)": experiment},
     )
 
 

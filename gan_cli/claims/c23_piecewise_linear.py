@@ -25,7 +25,7 @@ PIECES = {"maxout": 2}  # of a unit
 
 def show(lab: Lab) -> Outcome:
     """Train with each kind of unit, count calls for likelihoods, and measure p_g."""
-    steps = lab.steps(3000, fast=10)
+    steps = lab.steps(1000, fast=10)
     figure, plots = several(len(UNITS), width=2.9, height=2.9)
     divergences, calls = {}, 0
     for (unit, label), plot in zip(UNITS.items(), plots, strict=True):
@@ -36,7 +36,9 @@ def show(lab: Lab) -> Outcome:
             for setting in (f"activation={unit}", f"maxout_pieces={pieces}")
         ]
         schedule = f"schedule.decay_steps={steps}"
-        experiment = lab.experiment(*SETTINGS, *both, schedule, f"steps={steps}", "noise.dim=2")
+        experiment = lab.experiment(
+            *SETTINGS, *both, schedule, f"steps={steps}", "noise.dim=2", "k=5"
+        )
         with patch.object(GaussianMixture, "log_prob", autospec=True) as likelihood:
             experiment.play(steps)
         calls += likelihood.call_count

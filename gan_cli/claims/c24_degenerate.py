@@ -79,6 +79,7 @@ def show(lab: Lab) -> Outcome:
         ],
         figure,
         data={"components": counts, "circle": exact, "noise": noisy, "shares": shares.tolist()},
+        games={"G on the circle": experiment},
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gan_cli.claims.base import Check, Claim, Outcome
 from gan_cli.claims.drawing import DATA, MODEL, legend, name, several
-from gan_cli.claims.lab import Lab
+from gan_cli.claims.lab import Experiment, Lab
 from gan_cli.theory.density import GaussianMixture
 
 ARMS = {"collapse": "mode_collapse", "cure": "ring_modes"}
@@ -52,10 +52,12 @@ def show(lab: Lab) -> Outcome:
     n = lab.steps(SAMPLES, fast=500)
     figure, plots = several(len(ARMS), width=3.4, height=3.6)
     covered, share = {}, {}
+    games: dict[str, Experiment] = {}
     for (arm, recipe), plot in zip(ARMS.items(), plots, strict=True):
         steps = lab.steps(STEPS[arm], fast=10)
         experiment = lab.experiment(f"experiment={recipe}", f"steps={steps}", *CHANGES[arm](steps))
         experiment.play(steps)
+        games[arm] = experiment
         x, density = experiment.samples(n, seed=lab.seed), experiment.density
         real, _ = density.sample(n, generator=lab.generator("real"))
         width = 0.1 * density.stds[0].item()
@@ -77,6 +79,7 @@ def show(lab: Lab) -> Outcome:
         ],
         figure,
         data={"modes": list(covered.values()), "distinct": list(share.values())},
+        games=games,
     )  # fmt: skip
 
 

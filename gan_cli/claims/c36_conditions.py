@@ -65,6 +65,7 @@ def show(lab: Lab) -> Outcome:
         x, labels, hits = asked_for(experiment, n)
         shares[label] = hits.double().mean().item()
         if label == "labels":
+            conditional = experiment
             at_mode = (hits & experiment.density.near(x)).double().mean().item()
             away = x.double() - experiment.density.means[labels]
             spread = (away.square().mean().sqrt() / experiment.density.stds[0]).item()
@@ -87,6 +88,7 @@ def show(lab: Lab) -> Outcome:
         figure,
         limits="classes only; vectors and images as conditions are not shown here",
         data={key: [value] for key, value in shares.items()},
+        games={"ask for a c": conditional},
     )  # fmt: skip
 
 

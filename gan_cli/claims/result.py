@@ -9,11 +9,13 @@ from typing import Any
 
 from gan_cli.claims.base import FAILS, Claim, Outcome
 from gan_cli.claims.book import claims
-from gan_cli.claims.lab import Lab
+from gan_cli.claims.lab import Experiment, Lab
+from gan_cli.games.base import evaluating
+from gan_cli.page.explore import payload_of
 from gan_cli.pictures import to_picture, write_png
 from gan_cli.system.files import replacing
 
-PICTURE, DATA = "picture.png", "data.json"
+PICTURE, DATA, GAMES = "picture.png", "data.json", "games.json"
 
 
 def show_claim(number: int, folder: str, seed: int, fast: bool) -> dict[str, Any]:
@@ -39,7 +41,16 @@ def show_claim(number: int, folder: str, seed: int, fast: bool) -> dict[str, Any
     write_png(place / PICTURE, to_picture(outcome.picture))
     data = {key: list(values) for key, values in outcome.data.items()}
     write_json(place / DATA, data)
+    write_json(place / GAMES, [written(*item) for item in outcome.games.items()])
     return {**about(claim), **judged(outcome), "seconds": round(time.monotonic() - began, 1)}
+
+
+def written(title: str, experiment: Experiment) -> dict[str, Any]:
+    """A trained game for the page's explorer, {"title", "payload"}."""
+    with evaluating(experiment.game):
+        density = experiment.dataset.density
+        step = experiment.state.step
+        return {"title": title, "payload": payload_of(experiment.game, step=step, density=density)}
 
 
 def about(claim: Claim) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_cli.errors import UserError
+from gan_cli.games.base import Game
 from gan_cli.games.from_noise import FromNoise
-from gan_cli.loading import TrainedModel, load_run
+from gan_cli.loading import load_run
 from gan_cli.noise import Noise, Normal, Spherical, Uniform
 from gan_cli.page.graph import Bits, export
 from gan_cli.page.trace import UnknownLayer
@@ -70,20 +71,30 @@ def explorer(run: Path, *, bits: Bits = 16) -> Explorer:
     except DAMAGE:
         return Explorer(None, "The run holds no checkpoint that can be loaded.")
     try:
-        return Explorer(payload_of(model, bits=bits), None)
+        game, spec = model.game, model.spec
+        is_image = getattr(spec, "is_image", True)
+        density = None if is_image else getattr(make(model.config, "data"), "density", None)
+        return Explorer(payload_of(game, step=model.step, density=density, bits=bits), None)
     except LeftOutError as reason:
         return Explorer(None, str(reason))
     except DAMAGE:
         return Explorer(None, "The generator could not be read from the checkpoint.")
 
 
-def payload_of(model: TrainedModel, *, bits: Bits) -> dict[str, Any]:
-    """What the page's scripts need of a model.
+def payload_of(
+    game: Game[Any], *, step: int, density: GaussianMixture | None = None, bits: Bits = 16
+) -> dict[str, Any]:
+    """What the page's scripts need of a game.
+
+    Args:
+        game: the networks, in evaluation mode.
+        step: that they were trained to.
+        density: of points, if it is known.
+        bits: of each weight, 16 or 32.
 
     Raises:
         LeftOutError: there is a reason not to take it.
     """
-    game = model.game
     if not isinstance(game, FromNoise):
         raise LeftOutError("The model translates images, and draws nothing from noise.")
     spec = game.spec
@@ -93,7 +104,7 @@ def payload_of(model: TrainedModel, *, bits: Bits) -> dict[str, Any]:
         raise LeftOutError(f"Samples of {spec.text} are too large to draw in a page.")
     conditional = bool(game.conditional)
     payload = {
-        "step": model.step,
+        "step": step,
         "averaged": game.average is not None,
         "shape": list(spec.shape),
         "range": list(spec.value_range) if spec.value_range else None,
@@ -106,7 +117,7 @@ def payload_of(model: TrainedModel, *, bits: Bits) -> dict[str, Any]:
         "density": None,
     }
     if not spec.is_image:
-        payload |= theory_of(model, game, bits=bits)
+        payload |= theory_of(game, density, bits=bits)
     return payload
 
 
@@ -165,9 +176,8 @@ def check_of(game: FromNoise) -> dict[str, Any]:
     }
 
 
-def theory_of(model: TrainedModel, game: FromNoise, *, bits: Bits) -> dict[str, Any]:
+def theory_of(game: FromNoise, density: GaussianMixture | None, *, bits: Bits) -> dict[str, Any]:
     """For points: p_data, if it is known, and D."""
-    density = getattr(make(model.config, "data"), "density", None)
     theory: dict[str, Any] = {}
     if isinstance(density, GaussianMixture):
         theory["density"] = {

@@ -77,7 +77,8 @@ def render(
         **values: what the template shows.
     """
     files = (HERE / "scripts" / name for name in (*SCRIPTS, *scripts))
-    own = "\n".join([*(file.read_text(encoding="utf-8") for file in files), *more])
+    texts = [*(file.read_text(encoding="utf-8") for file in files), *more]
+    own = "\n".join(dict.fromkeys(texts))  # each once
     style = "\n".join(file.read_text(encoding="utf-8") for file in sorted(HERE.glob("*.css")))
     return (
         templates()

@@ -40,8 +40,11 @@ def of_discriminator(request: Request) -> Drawn:
     x, labels = real_data(request)
     device = game.fixed_noise.device
     of_device = None if labels is None or not game.conditional else labels.to(device)
-    units = request.config["n"] or UNITS
+    asked = request.config["n"]
+    units = asked or UNITS
     rows = exciting(game.discriminator, layer, x.to(device), of_device, units=units, most=MOST)
+    if asked and len(rows) < asked:
+        raise UserError(Problem("n", asked, f"layer {place} has {len(rows)} units"))
     picture = picture_of(rows, spec)
     height, width = rows[0].patches.shape[2:]
     note = (

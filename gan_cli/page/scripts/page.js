@@ -177,6 +177,19 @@ function startPrinting() {
   });
 }
 
+/** Generators start when the reader comes near: each unpacks its networks and measures its speed. */
+function startExplorers() {
+  if (typeof startExplorer !== "function") return;
+  const watch = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (!isIntersecting) continue;
+      watch.unobserve(target);
+      startExplorer(target, storedData(target.dataset.explorer));
+    }
+  }, { rootMargin: "600px" });
+  for (const place of document.querySelectorAll("[data-explorer]")) watch.observe(place);
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   startTheme();
   startTables();
@@ -187,7 +200,6 @@ document.addEventListener("DOMContentLoaded", () => {
   if (typeof startCharts === "function") startCharts();
   if (typeof startPlayer === "function") startPlayer();
   if (typeof startSweep === "function") startSweep();
-  const explorer = document.getElementById("explorer");
-  if (explorer && typeof startExplorer === "function") startExplorer(explorer, storedData("explorer-data"));
+  startExplorers();
   startReloading();
 });

@@ -19,9 +19,8 @@ function ganButton(text, onClick, attributes = {}) {
 }
 
 /** A slider with its label and value: {row, set(value), value()}. */
-function ganSlider({ text, min, max, value, onInput, digits = 2 }) {
+function ganSlider({ text, min, max, value, onInput, digits = 2, step = (max - min) / 200 }) {
   const id = `explorer-${++ganLastId}`;
-  const step = (max - min) / 200;
   const input = ganElement("input", { type: "range", id, min, max, step: String(step) });
   const output = ganElement("output", { for: id });
   const show = () => (output.textContent = Number(input.value).toFixed(digits));
