@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gan_cli.errors import SettingsError
 from gan_cli.evaluation.critics import Effort, Encode, Part
 from gan_cli.evaluation.referee import Candidate
-from gan_cli.networks import conditional, dcgan, mlp
+from gan_cli.networks.critics import can_be_halved, convolutional, perceptron
 from gan_cli.spec import DataSpec
 
 HIDDEN = (64, 64)  # units of perceptrons for points ...
@@ -41,7 +40,7 @@ def of_points(spec: DataSpec, fitted: Part) -> list[Candidate]:
     kinds = [fine, 0] if fine and len(fitted.real) < MANY else [fine]
     return [
         Candidate(
-            perceptron(spec, hidden=HIDDEN, features=features, scale=SCALE),
+            partial(perceptron, spec, hidden=HIDDEN, features=features, scale=SCALE),
             standardised(fitted),
             POINTS,
         )
@@ -51,48 +50,16 @@ def of_points(spec: DataSpec, fitted: Part) -> list[Candidate]:
 
 def of_vectors(spec: DataSpec, fitted: Part) -> list[Candidate]:
     """A perceptron on features, or on coarse pixels."""
-    return [Candidate(perceptron(spec), standardised(fitted), VECTORS)]
+    make = partial(perceptron, spec, hidden=HIDDEN_OF_VECTORS)
+    return [Candidate(make, standardised(fitted), VECTORS)]
 
 
 def of_images(spec: DataSpec) -> list[Candidate]:
     """DCGAN's D on pixels, or a perceptron where the sides cannot be halved."""
-
-    def network() -> nn.Module:
-        # Batch norm would let one datum's logit depend on the others of its batch.
-        return dcgan.Discriminator(
-            spec, width=WIDTH, kernel_size=4, norm="layer", norm_affine=True, spectral_norm=False,
-            hidden=None, labels="projection" if spec.classes else "none",
-        )  # fmt: skip
-
-    try:
-        dcgan.halvings(spec.shape)
-    except SettingsError:
-        return [Candidate(perceptron(spec), spec.from_bytes, VECTORS)]
-    return [Candidate(network, spec.from_bytes, IMAGES)]
-
-
-def perceptron(
-    spec: DataSpec,
-    *,
-    hidden: Sequence[int] = HIDDEN_OF_VECTORS,
-    features: int = 0,
-    scale: float = 1.0,
-) -> Callable[[], nn.Module]:
-    """What makes a perceptron D, which sees labels if `spec` has classes."""
-
-    def network() -> nn.Module:
-        if spec.classes:
-            return conditional.Discriminator(
-                spec, data_hidden=hidden[0], label_hidden=hidden[0], joint_hidden=hidden[1:],
-                activation="silu", maxout_pieces=None, joint_maxout_pieces=None, dropout=0.0,
-                init_range=None,
-            )  # fmt: skip
-        return mlp.Discriminator(
-            spec, hidden=hidden, activation="silu", maxout_pieces=None, dropout_input=0.0,
-            dropout=0.0, fourier_features=features, fourier_scale=scale, init_range=None,
-        )  # fmt: skip
-
-    return network
+    if not can_be_halved(spec):
+        make = partial(perceptron, spec, hidden=HIDDEN_OF_VECTORS)
+        return [Candidate(make, spec.from_bytes, VECTORS)]
+    return [Candidate(partial(convolutional, spec, width=WIDTH), spec.from_bytes, IMAGES)]
 
 
 def standardised(fitted: Part) -> Encode:
