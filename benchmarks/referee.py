@@ -191,14 +191,14 @@ def main() -> None:
     if not (args.known or args.halves):
         parser.error("give --known, --halves or both")
     torch.set_num_threads(1)
-    rows = []
-    seeds = f"0 to {args.cases - 1}"
+    rows, seeds = [], f"0 to {args.cases - 1}"
     if args.known:
-        rows.append([*timed([judge_known(i) for i in range(args.cases)], row_of_known), seeds])
+        outcomes = played(judge_known, args.cases)
+        rows.append([*row_of_known(outcomes), seconds(outcomes), seeds])
     if args.halves:
         name, images = "MNIST" if args.root else "digits", images_of(args.root)
-        outcomes = [judge_halves(i, images) for i in range(args.cases)]
-        rows.append([*timed(outcomes, lambda o: row_of_halves(o, name=name)), seeds])
+        outcomes = played(lambda number: judge_halves(number, images), args.cases)
+        rows.append([*row_of_halves(outcomes, name=name), seconds(outcomes), seeds])
     print("| | true or 0 | how near | seconds a case | seeds |\n|---|---|---|---|---|")
     for row in rows:
         print(f"| {' | '.join(row)} |")
@@ -208,9 +208,19 @@ def main() -> None:
     )
 
 
-def timed(outcomes: list[Outcome], row: Callable[[list[Outcome]], list[str]]) -> list[str]:
-    """A row, with the mean time of a case."""
-    return [*row(outcomes), f"{statistics.mean(o.seconds for o in outcomes):.1f}"]
+def played(judge: Callable[[int], Outcome], cases: int) -> list[Outcome]:
+    """All cases, each told on the standard error as it ends."""
+    outcomes = []
+    for number in range(cases):
+        outcomes.append(judge(number))
+        truth, bound = outcomes[-1].truth, outcomes[-1].verdict.jsd_at_least
+        print(f"{number}: JSD {truth:.4f}, at least {bound:.4f}", file=sys.stderr, flush=True)
+    return outcomes
+
+
+def seconds(outcomes: list[Outcome]) -> str:
+    """The mean time of a case, without its true JSD."""
+    return f"{statistics.mean(o.seconds for o in outcomes):.1f}"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ HIDDEN_OF_VECTORS = (128, 128)  # ... and for features
 #: they are, in radians for a standard deviation of the data; in more dimensions there is no room.
 FREQUENCIES, SCALE, ROOM = 64, 4.0, 2
 MANY = 40_000  # data from which on no smoother critic is needed
-POINTS = Effort(steps=800, batch=512, rate=3e-3, look_every=200)
+POINTS = Effort(steps=500, batch=512, rate=3e-3, look_every=200)
 VECTORS = Effort(steps=800, batch=256, rate=1e-3)
 IMAGES = Effort(steps=800, batch=64, rate=1e-3, look_every=100)
 WIDTH = 16  # channels of the first layer of DCGAN's D
