@@ -131,6 +131,8 @@ metrics, with their standard errors
                             floor of their estimate), D against D*
   curve                   points on a curve: distance to it, and how much is covered
   nash_gap                losses that are V: what D or G could still gain alone
+  referee                 all, with held-out data: how far p_g is from p_data at
+                            least, certified by a fresh critic
   parzen                  images: log-likelihood under a Parzen window
   frechet_classifier      labelled images: distances on features of a classifier
   kernel_classifier         that is trained once on the data and kept in the
