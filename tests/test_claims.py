@@ -279,9 +279,20 @@ def test_a_claim_that_fails_or_breaks_is_code_1(cli: Cli, monkeypatch: pytest.Mo
     assert "RuntimeError: &lt;b&gt;broken" in Path("outputs/claims/index.html").read_text()
 
 
+def test_what_lies_in_place_of_a_run_is_left_alone(cli: Cli) -> None:
+    place = Path("mine/runs/digits")
+    place.mkdir(parents=True)
+    (place / "notes.txt").write_text("x")
+    result = cli("claims=sharp_edges", "fast=true", "out=mine", app=commands.CLAIMS)
+    assert result.code == 2
+    assert "out=mine: holds mine/runs/digits" in result.err
+    assert (place / "notes.txt").read_text() == "x"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["experiment=ring_modes"], "experiment: no such key"),
         (["claims=theorem_2"], "theorem_1"),
         (["claims=[99]"], "no such claim"),
         (["claims=[]"], "leave it out to show all"),

@@ -56,7 +56,7 @@ COMMANDS = {
     "README.md": 12,
     "docs/claims.md": 3,
     "docs/data.md": 11,
-    "docs/evaluate.md": 3,
+    "docs/evaluate.md": 5,
     "docs/extending.md": 7,
     "docs/report.md": 4,
     "docs/resume.md": 5,

@@ -495,7 +495,7 @@ def test_gan_evaluate_writes_everywhere(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["metrics=parzn"], "metrics=parzn: use theory, curve, nash_gap, parzen"),
+        (["metrics=parzn"], "metrics=parzn: use theory, curve, nash_gap, referee, parzen"),
         (["metrics=[fid,parzen]"], "metrics=fid: Inception knows colour photos"),
         (["metrics=parzen"], "metrics=parzen: the data have no test split"),
         (["metrics=7", "n=1"], "n=1: must lie between"),

@@ -15,8 +15,9 @@ from gan_cli.claims.base import FAILS, Claim
 from gan_cli.claims.book import claims
 from gan_cli.claims.page import write_book
 from gan_cli.claims.result import show_claim, write_json
-from gan_cli.claims.runs import train_run
+from gan_cli.claims.runs import place_of, train_run
 from gan_cli.errors import GanTrainError, Problem, UserError, did_you_mean
+from gan_cli.runs.directory import is_run
 from gan_cli.runs.log import number
 from gan_cli.system.terminal import Terminal
 
@@ -40,6 +41,11 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     """
     chosen = chosen_claims(config)
     terminal, folder = Terminal(), Path(config["out"])
+    needed = dict.fromkeys(name for claim in chosen for name in claim.runs)
+    for place in (place_of(name, folder) for name in needed):
+        if place.exists() and not is_run(place):
+            advice = f"holds {place}, which is no run of gan-train. Give another: out=FOLDER"
+            raise UserError(Problem("out", folder, advice))
     began = time.monotonic()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def explain(config_name: str, error: Exception, *, arguments: list[str]) -> Prob
         arguments: the command line.
     """
     overrides, users_folder = split_arguments(arguments)
-    options = all_options(users_folder)
+    options = all_options(users_folder) if config_name == "train" else {}  # others have none
     roots = [*field_names(config_name), *(group for group in options if group == "experiment")]
     message = str(error)
     for text in overrides:

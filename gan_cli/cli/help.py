@@ -61,7 +61,8 @@ keys (default)
   attribute=NAME       slant, stroke: chooses a, b and c by it
   interpolation=NAME   linear, spherical (linear for noise=uniform)
   input=PATH           of invert and reconstruct: a picture, or a folder
-  starts=N, steps=N    of their search: random z, and steps from each (8, 300)
+  starts=N             of their search: random z (8)
+  steps=N              of descent from each of these (300)
   network=NAME         of filters: discriminator, generator (discriminator)
   layer=N              of filters: which, from 1 (D's last, G's first)
   data.root=DIR        where data files are now, if they have moved
@@ -130,6 +131,8 @@ metrics, with their standard errors
                             floor of their estimate), D against D*
   curve                   points on a curve: distance to it, and how much is covered
   nash_gap                losses that are V: what D or G could still gain alone
+  referee                 all, with held-out data: how far p_g is from p_data at
+                            least, certified by a fresh critic
   parzen                  images: log-likelihood under a Parzen window
   frechet_classifier      labelled images: distances on features of a classifier
   kernel_classifier         that is trained once on the data and kept in the

@@ -30,6 +30,7 @@ from gan_cli.evaluation.measures import (
     prdc,
 )
 from gan_cli.evaluation.nash import measure_nash_gap
+from gan_cli.evaluation.referee_measures import measure_referee, no_held_out, prepare_map
 from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.suited import (
@@ -111,6 +112,13 @@ METRICS: dict[str, Metric] = {
         first_of(not_from_noise, no_value, no_test_data),
         "what D or G could still gain alone, as far as retraining finds it",
         costly=True,
+    ),
+    "referee": Metric(
+        measure_referee,
+        no_held_out,
+        "how far p_g is from p_data at least, certified on held-out data by a fresh critic",
+        costly=True,
+        prepare=prepare_map,
     ),
     "parzen": Metric(
         measure_parzen,
