@@ -20,7 +20,7 @@ from PIL import Image
 
 from gan_cli import evaluate, translate
 from gan_cli.cli import commands
-from gan_cli.cli.sweep.overview import write_csv
+from gan_cli.cli.sweep.ranking import ranking_of, write_csv
 from gan_cli.data.files import cache_index, cache_place
 from gan_cli.data.files.decode import Shape
 from gan_cli.errors import UserError
@@ -406,7 +406,7 @@ def test_tables_of_sweeps_hold_any_text_and_number(tmp_path: Path) -> None:
     (tmp_path / "a" / records.METRICS).write_text(
         '{"step": 3, "o": 1.0, "o_error": NaN, "\\ud800": 2}\n{"step": Infinity, "o": 5}\n'
     )
-    write_csv(tmp_path, jobs.read_records(tmp_path))
+    write_csv(tmp_path, ranking_of(tmp_path, jobs.read_records(tmp_path)))
     with (tmp_path / "sweep.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert row["message"] == "\\ud800 failed"

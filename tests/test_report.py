@@ -613,7 +613,8 @@ def test_a_comparison_says_which_differences_are_larger_than_the_noise() -> None
     ]
     page = Page(comparison_page(runs))
     assert "A is better than B beyond the noise; A and C cannot be told apart" in page.text
-    assert "5.1 ± 0.05774 (3 seeds)" in page.text
+    assert "5.1 ± 0.05774 (3 seeds), spread 0.1" in page.text
+    assert "which has the best value, but C cannot be told apart from it" in page.text
     assert "By eval/frechet_classifier (low is better)" in page.text
 
 
@@ -650,6 +651,8 @@ def test_a_sweeps_page_ranks_finished_jobs_and_says_why_others_failed(tmp_path: 
     assert "4 jobs: 3 done, 1 failed." in page.text
     assert "b with 1 ± 0.2" in page.text
     assert "Cannot be told apart from it: d." in page.text
+    assert text.count('<td class="number">1-2</td>') == 2  # b and d; a is the third
+    assert '<td class="number">3</td><td>worse beyond the noise</td>' in text
     assert "another seed may change more" in page.text
     assert [job["job"] for job in page.data["sweep-data"]["jobs"]] == ["b", "d", "a", "c"]
     assert "it broke <b>c</b>" in page.text
@@ -681,6 +684,8 @@ def test_a_sweeps_page_takes_the_mean_over_seeds(tmp_path: Path) -> None:
     )
     assert "Cannot be told apart from it: k=2; k=3" in page.text  # two seeds prove little
     assert "Settings with one seed have the error of their measurement alone" in page.text
+    text = (tmp_path / "report.html").read_text()
+    assert '<td class="number">2.828</td><td class="number">2</td><td class="number">1-4<' in text
     jobs = {job["job"]: job["values"] for job in page.data["sweep-data"]["jobs"]}
     assert jobs["seed-0"] == ["9", "0"]  # its config says k
 

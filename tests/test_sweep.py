@@ -164,9 +164,28 @@ def test_settings_are_compared_by_their_spread_over_seeds(
     assert of_one["setting_seeds"] == "3"
     alone = rows["k-4_seed-0"]
     assert (alone["setting_seeds"], alone["setting_spread"]) == ("1", "")
-    assert "best setting over seeds: k=1" in out
+    assert "best mean over seeds: k=1, 2 ± 0.5774 of 3 seeds" in out
     assert "cannot be told apart from it: k=2 (differences of up to" in out
-    assert "2 ± 0.5774" in out
+
+
+@pytest.mark.usefixtures("_here")
+def test_lists_in_the_names_of_settings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        make_job(f"a-{seed}", 1.0 + seed, 0.1, regularizer="[r1,r2]", seed=seed)
+    assert "│ regularizer=[r1,r2] │" in finished(capsys)
+
+
+@pytest.mark.usefixtures("_here")
+def test_a_best_job_that_patience_stopped_goes_on_with_more(cli: Cli) -> None:
+    words = [*FAST, "steps=40", "eval_every=2", "eval_samples=50", "eval_metrics=diversity"]
+    words += ["objective=eval/diversity_real", "patience=2", "threads=1", "name=s"]
+    result = cli("-m", "seed=1,2", *words)  # which is the same at each look
+    assert result.code == 0, result.err
+    assert [(row["state"], row["step"]) for row in table()] == [("done", "6.0")] * 2
+    line = next(line for line in result.out.splitlines()[-9:] if line.startswith("  go on "))
+    assert line.endswith("patience=4")
+    _, *arguments = shlex.split(line)[2:]
+    assert "stopped by patience=4: 10 of 40 steps" in cli(*arguments).out
 
 
 OWN_LOSS = """from gan_cli.losses import NonSaturating

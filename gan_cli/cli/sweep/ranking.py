@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
+from gan_cli.errors import printable
 from gan_cli.page.sweep_jobs import Job, place_of, ranks_of_jobs
 from gan_cli.page.sweep_settings import (
     SweptSetting,
@@ -134,7 +136,7 @@ def setting_table(ranking: Ranking) -> Table | None:
     """The settings over their seeds; None: no setting has several."""
     if not ranking.has_means:
         return None
-    title = f"{ranking.objective} over seeds; spread: standard deviation"
+    title = f"{escape(printable(str(ranking.objective)))} over seeds; spread: standard deviation"
     table = Table(title=title, title_justify="left")
     table.add_column("rank", no_wrap=True)
     table.add_column("setting", overflow="fold")
@@ -143,7 +145,8 @@ def setting_table(ranking: Ranking) -> Table | None:
     table.add_column("against the best", overflow="fold")
     for setting, row in zip(ranking.settings, setting_rows(ranking.settings), strict=True):
         mean = f"{row['value']} {row['error']}".strip()
-        cells = (row["rank"], setting.name, mean, row["spread"], str(row["seeds"]))
+        name = escape(printable(setting.name))  # [a,b] is a value here, no markup
+        cells = (row["rank"], name, mean, row["spread"], str(row["seeds"]))
         table.add_row(*cells, row["statement"])
     return table
 
@@ -157,7 +160,9 @@ def doubts(ranking: Ranking) -> list[str]:
     """What the errors say of the best job, or of the best setting, in sentences."""
     if ranking.has_means:
         best, *others = ranking.settings
-        told = f"best setting over seeds: {best.name}"
+        one = best.estimate
+        seeds = f"{one.runs} seeds" if one.runs > 1 else "one seed"
+        told = f"best mean over seeds: {best.name}, {with_error(one.value, one.error)} of {seeds}"
         alike = [s.name for s in others if differ(best.estimate, s.estimate) is False]
     else:
         first, *jobs = [job for job in ranking.jobs if job.record.job in ranking.ranks]
