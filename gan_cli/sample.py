@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from gan_cli.errors import Problem, SettingsError, UserError
+from gan_cli.games.from_noise import FromNoise
 from gan_cli.loading import open_run
 from gan_cli.pictures import titled, to_bytes, write_png
 from gan_cli.runs.directory import is_run, require_contained, require_inside
@@ -15,6 +17,10 @@ from gan_cli.sampling.check import config_problems
 from gan_cli.sampling.modes import FOR_EACH_LABEL, FOR_POINTS, MODES
 from gan_cli.sampling.request import Request
 from gan_cli.system.terminal import Terminal
+
+#: Keys that tell pictures of one mode apart.
+NAMED = ("attribute", "a", "b", "c", "interpolation", "network", "layer", "starts", "steps")
+NO_NAME = r"[^\w.-]+"  # what names of files are kept free of
 
 
 def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: ARG001
@@ -33,7 +39,9 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     request = open_request(config, terminal)
     model, mode = request.model, config["mode"]
     seeds = "-".join(map(str, request.seeds))
-    default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{seeds}"
+    details = details_of(config)
+    named = "".join(f"_{key}_{re.sub(NO_NAME, '-', text)}" for key, text in details.items())
+    default = model.directory / "samples" / f"{mode}_step_{model.step:08d}_seed_{seeds}{named}"
     out = Path(config["out"]) if config["out"] else default
     if not config["out"]:
         if is_run(model.directory):
@@ -45,7 +53,8 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
         raise UserError(unwritable(out, error)) from error
     if (make := MODES[mode]) is not None:
         drawn = make(request)
-        title = f"{mode} of step {model.step}, seed {request.seeds[0]}"
+        more = "".join(f", {key}={text}" for key, text in details.items())
+        title = f"{mode} of step {model.step}, seed {request.seeds[0]}{more}"
         try:
             write_png(written, titled(drawn.picture, title))
         except OSError as error:
@@ -58,6 +67,17 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
     return 0
 
 
+def details_of(config: dict[str, Any]) -> dict[str, str]:
+    """Keys of the mode that are given: pictures of different ones get names of their own."""
+    given = {key: config[key] for key in NAMED if config[key] is not None}
+    if config["input"]:
+        given["input"] = Path(config["input"]).stem
+    return {
+        key: "-".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in given.items()
+    }
+
+
 def open_request(config: dict[str, Any], terminal: Terminal) -> Request:
     """The run, and what is asked of it.
 
@@ -65,6 +85,12 @@ def open_request(config: dict[str, Any], terminal: Terminal) -> Request:
         UserError: the run cannot be used, or is not one for this.
     """
     model = open_run(config, terminal)
+    if not isinstance(model.game, FromNoise):
+        advice = (
+            f"is of model={model.config['model']['name']}, which draws no samples from noise. "
+            f"Translate with it: gan-translate run={config['run']} input=FOLDER output=FOLDER"
+        )
+        raise UserError(Problem("run", config["run"], advice))
     try:
         request = Request(model, config, model.label_numbers(config["labels"]), terminal)
     except SettingsError as error:

@@ -69,6 +69,17 @@ def test_every_mode_works_for_conditional_models(cgan: Cli, mode: str) -> None:
         assert len(list(Path("x/3").iterdir())) == 10
 
 
+def test_pictures_of_other_keys_have_other_names(vanilla: Cli) -> None:
+    for more in ([], ["network=generator"], ["layer=1"]):
+        assert sample(vanilla, "v", "mode=filters", *more).code == 0
+    for more in ([], ["attribute=slant"], ["a=[0,1]"]):
+        assert sample(vanilla, "v", "mode=arithmetic", *more).code == 0
+    pictures = Path("outputs/v/samples").glob("*_seed_0*")
+    names = sorted(path.name.partition("seed_0")[2] for path in pictures)
+    assert names == [".png", ".png", "_a_0-1.png", "_attribute_slant.png", "_layer_1.png",
+                     "_network_generator.png"]  # fmt: skip
+
+
 def test_rows_are_classes(cgan: Cli) -> None:
     assert sample(cgan, "c", "labels=[3,1]", "n=8", "mode=images", "out=x").code == 0
     model = load("outputs/c")

@@ -58,7 +58,7 @@ keys (default)
   a=LIST               numbers of samples for mode=arithmetic ([0,1,2])
   b=LIST               likewise ([3,4,5])
   c=LIST               likewise ([6,7,8])
-  attribute=NAME       slant, stroke: chooses a, b and c by it
+  attribute=NAME       slant, stroke: chooses what is not given of a, b, c
   interpolation=NAME   linear, spherical (linear for noise=uniform)
   input=PATH           of invert and reconstruct: a picture, or a folder
   starts=N             of their search: random z (8)

@@ -296,6 +296,5 @@ def measure(subject: Subject, names: Sequence[str]) -> Results:
         results.scalars |= one.scalars
         results.pictures |= one.pictures
     # A KL divergence may be infinite, which ends no training and fits into no JSON.
-    finite = {key: value for key, value in results.scalars.items() if math.isfinite(value)}
-    results.scalars = finite
+    results.scalars = {k: value for k, value in results.scalars.items() if math.isfinite(value)}
     return results

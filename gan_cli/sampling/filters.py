@@ -86,11 +86,12 @@ def of_generator(request: Request) -> Drawn:
     per_class = units.of_classes(
         z[half], classes[half], None if labels is None else labels[half], among=spec.classes
     )
-    images, names, notes = [], [], []
+    images, names, notes, rare = [], [], [], []
     for number in classes.unique().tolist():
         chosen = per_class[number].topk(count).indices
         of_class = ((classes == number) & ~half).nonzero()[:, 0]
         if len(of_class) < SHOWN:
+            rare.append(spec.name_of(number))
             continue
         of_labels = None if labels is None else labels[of_class]
         without = units.without(chosen, z[of_class], of_labels)
@@ -108,6 +109,9 @@ def of_generator(request: Request) -> Drawn:
         raise UserError(Problem("mode", "filters", advice))
     picture = sheet(torch.cat(images), columns=SHOWN, rows=names)
     note = f"layer {place} of G: {count} of {units.count:,} units are switched off for each class"
+    rare += [spec.name_of(number) for number in range(spec.classes) if number not in classes]
+    if rare:
+        notes.append(f"too few samples, so left out: {', '.join(rare)}")
     return Drawn(picture, (note, *notes))
 
 

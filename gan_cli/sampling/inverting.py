@@ -20,7 +20,6 @@ from gan_cli.system.files import find_files
 
 COLUMNS = 8
 MOST_FILES = 256
-UNIT = "mean squared error of a number of x, in the data's range"
 
 
 def inverted(request: Request) -> Drawn:
@@ -31,7 +30,7 @@ def inverted(request: Request) -> Drawn:
         f"{name}: {error:.4g}{of_label(request, result, index)}"
         for index, (name, error) in enumerate(zip(names, result.errors.tolist(), strict=True))
     ]
-    return Drawn(picture_of(request.spec, [("x", x, result)]), (f"{UNIT}:", *listed))
+    return Drawn(picture_of(request.spec, [("x", x, result)]), (f"{unit_of(request)}:", *listed))
 
 
 def reconstructed(request: Request) -> Drawn:
@@ -46,7 +45,7 @@ def reconstructed(request: Request) -> Drawn:
     own = request.model.sampler.map_noise(request.noise(len(x)), own_labels).float().cpu()
     found = find(request, x, labels)
     again = find(request, own, None if own_labels is None else own_labels[:, None].cpu())
-    notes = [f"{UNIT}, median and range:"]
+    notes = [f"{unit_of(request)}, median and range:"]
     for what, result in ((name, found), ("own samples", again)):
         errors = result.errors
         low, high = errors.min().item(), errors.max().item()
@@ -55,6 +54,12 @@ def reconstructed(request: Request) -> Drawn:
     if request.spec.is_image:
         return Drawn(picture_of(request.spec, sets), tuple(notes))
     return Drawn(points_of(sets), tuple(notes))
+
+
+def unit_of(request: Request) -> str:
+    """What errors are."""
+    part = "pixel" if request.spec.is_image else "coordinate"
+    return f"mean squared error of a {part}, in the data's range"
 
 
 def find(request: Request, x: Tensor, labels: Tensor | None) -> Inversion:
@@ -139,7 +144,9 @@ def held_out(request: Request) -> tuple[Tensor, Tensor | None]:
         raise UserError(Problem("mode", "reconstruct", advice))
     assert isinstance(test, Dataset)
     order = torch.randperm(len(test), generator=generator_for(request.seeds[0], "held out"))
-    asked = request.labels
+    asked, wanted = request.labels, request.config["n"]
+    if wanted and wanted > len(test):
+        raise UserError(Problem("n", wanted, f"there are {len(test)} data held out"))
     if asked is None or request.config["labels"] is None:
         x, labels = test.take(order[: request.n])
     else:
