@@ -64,7 +64,7 @@ COMMANDS = {
     "docs/scaling.md": 1,
     "docs/sweeps.md": 2,
     "docs/theory.md": 6,
-    "docs/train.md": 21,
+    "docs/train.md": 22,
 }
 
 

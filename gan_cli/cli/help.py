@@ -31,12 +31,15 @@ examples
   gan-train
   gan-train data=mnist data.root=data noise=uniform noise.dim=100 k=2
   gan-train data=ring loss=minimax noise.dim=2 optimizer.lr_g=0.0001
+  gan-train data=ring eval_every=1000 objective=referee patience=5
   gan-train resume=outputs/vanilla-digits-1 steps=12000
 
 more
   gan-train --cfg job            the whole config, every key with its value
   gan-train --config-dir DIR     add your own options to the groups
   gan-train --hydra-help         Hydra's own help, with shell completion
+  objective=referee              rank and stop by a certified distance, which
+                                 evaluations log as eval/jsd_at_least
   gan-sample run=RUN_DIR         new pictures from a trained run
   gan-translate run=RUN_DIR      images of one domain to the other (cyclegan)
   gan-evaluate run=RUN_DIR       what it is worth: metrics, each with its error
