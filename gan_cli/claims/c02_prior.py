@@ -14,7 +14,6 @@ from __future__ import annotations
 from gan_cli.claims.base import Check, Claim, Outcome
 from gan_cli.claims.drawing import densities, legend, name, several
 from gan_cli.claims.lab import Lab
-from gan_cli.theory.measure import measure
 
 PRIORS = {
     "uniform, 1-D": ("noise=uniform", "noise.dim=1"),
@@ -42,9 +41,7 @@ def show(lab: Lab) -> Outcome:
             *SETTINGS, *MAXOUT_D, f"schedule.decay_steps={steps}", f"steps={steps}", *prior
         )
         experiment.play(steps)
-        theory = measure(
-            experiment.game, experiment.density, refit=False, samples=lab.steps(200_000, fast=2000)
-        )
+        theory = experiment.theory(lab.steps(200_000, fast=2000))
         divergences[label] = theory.scalars["divergence/jsd"]
         name(plot, "x", "density", title=f"{label}\nJSD {divergences[label]:.4f}")
         densities(plot, theory, experiment.density)

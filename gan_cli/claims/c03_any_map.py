@@ -11,7 +11,6 @@ from __future__ import annotations
 from gan_cli.claims.base import Check, Claim, Outcome
 from gan_cli.claims.drawing import densities, legend, name, several
 from gan_cli.claims.lab import Given, Lab
-from gan_cli.theory.measure import measure
 
 START = -2.0  # t, three units away from the data
 SETTINGS = (
@@ -34,9 +33,7 @@ def show(lab: Lab) -> Outcome:
             *SETTINGS, schedule, f"steps={steps}", rate, generator=generator
         )
         experiment.play(steps)
-        theory = measure(
-            experiment.game, experiment.density, refit=False, samples=lab.steps(200_000, fast=2000)
-        )
+        theory = experiment.theory(lab.steps(200_000, fast=2000))
         divergences[label] = theory.scalars["divergence/jsd"]
         name(plot, "x", "density", title=f"G is {label}")
         densities(plot, theory, experiment.density)

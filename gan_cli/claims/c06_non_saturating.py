@@ -16,7 +16,6 @@ from gan_cli.claims.base import Check, Claim, Outcome
 from gan_cli.claims.drawing import MODEL, THEORY, legend, name, several
 from gan_cli.claims.lab import Experiment, Lab
 from gan_cli.losses import Minimax, NonSaturating
-from gan_cli.theory.measure import measure
 
 SHARES = (1e-3, 1e-2, 0.1, 0.3, 0.5, 0.9)
 LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating}
@@ -32,7 +31,7 @@ def gradient(loss: NonSaturating, share: float) -> float:
 
 def divergence(experiment: Experiment, samples: int) -> float:
     """JSD of p_data and p_g."""
-    theory = measure(experiment.game, experiment.density, refit=False, samples=samples)
+    theory = experiment.theory(samples)
     return theory.scalars["divergence/jsd"]
 
 

@@ -14,7 +14,6 @@ from gan_cli.claims.base import Check, Claim, Outcome
 from gan_cli.claims.drawing import MODEL, axes
 from gan_cli.claims.exact import standard_error
 from gan_cli.claims.lab import Lab
-from gan_cli.theory.measure import measure
 
 PACES = {"1/20": (1, 20), "1/5": (1, 5), "1": (1, 1), "2": (2, 1), "5": (5, 1), "20": (20, 1),
          "100": (100, 1)}  # fmt: skip
@@ -32,7 +31,7 @@ def divergence(lab: Lab, k: int, g_moves: int) -> float:
     )  # fmt: skip
     experiment.play(steps)
     samples = lab.steps(50_000, fast=2000)
-    theory = measure(experiment.game, experiment.density, refit=False, samples=samples)
+    theory = experiment.theory(samples)
     return theory.scalars["divergence/jsd"]
 
 

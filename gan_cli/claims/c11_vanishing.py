@@ -12,7 +12,6 @@ import math
 from gan_cli.claims.base import Check, Claim, Outcome
 from gan_cli.claims.drawing import MODEL, THEORY, legend, name, several
 from gan_cli.claims.lab import Lab
-from gan_cli.theory.measure import measure
 
 LOSSES = ("minimax", "non_saturating")
 LOOKS = 20
@@ -26,7 +25,7 @@ def show(lab: Lab) -> Outcome:
     for loss in LOSSES:
         experiment = lab.experiment("experiment=vanishing_gradient", f"loss={loss}")
         norms[loss] = [experiment.play(steps // LOOKS)["grad_norm/g"] for _ in range(LOOKS)]
-        theory = measure(experiment.game, experiment.density, refit=False, samples=samples)
+        theory = experiment.theory(samples)
         divergences[loss] = theory.scalars["divergence/jsd"]
     figure, (left, right) = several(2, width=3.6)
     name(left, "step", "norm of G's gradient")

@@ -17,7 +17,6 @@ from gan_cli.claims.drawing import MODEL, THEORY, axes, legend
 from gan_cli.claims.lab import Given, Lab
 from gan_cli.theory.density import GaussianMixture
 from gan_cli.theory.divergence import Cells, jsd
-from gan_cli.theory.measure import measure
 
 DISTANCES = tuple(0.5 * i for i in range(17))
 
@@ -35,9 +34,7 @@ def show(lab: Lab) -> Outcome:
     back = [jsd(cells.masses(normal(distance)), p) for distance in DISTANCES]
     asymmetry = max(abs(a - b) for a, b in zip(there, back, strict=True))
     far = lab.experiment("data=gaussian", "noise.dim=1", generator=Given(lambda z: z - 100))
-    scalars = measure(
-        far.game, far.density, refit=False, samples=lab.steps(200_000, fast=5000)
-    ).scalars
+    scalars = far.theory(lab.steps(200_000, fast=5000)).scalars
     figure, plot = axes("distance of two normals, in standard deviations", "JSD in nats")
     plot.plot(DISTANCES, there, color=THEORY, label="JSD(p, q)")
     plot.plot(DISTANCES, back, "o", color=MODEL, markersize=4, label="JSD(q, p)")

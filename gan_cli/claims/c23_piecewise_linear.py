@@ -17,7 +17,6 @@ from gan_cli.claims.c02_prior import SETTINGS
 from gan_cli.claims.drawing import densities, legend, name, several
 from gan_cli.claims.lab import Lab
 from gan_cli.theory.density import GaussianMixture
-from gan_cli.theory.measure import measure
 
 UNITS = {"relu": "ReLU", "maxout": "maxout", "tanh": "tanh"}
 PIECES = {"maxout": 2}  # of a unit
@@ -42,9 +41,7 @@ def show(lab: Lab) -> Outcome:
         with patch.object(GaussianMixture, "log_prob", autospec=True) as likelihood:
             experiment.play(steps)
         calls += likelihood.call_count
-        theory = measure(
-            experiment.game, experiment.density, refit=False, samples=lab.steps(200_000, fast=2000)
-        )
+        theory = experiment.theory(lab.steps(200_000, fast=2000))
         divergences[label] = theory.scalars["divergence/jsd"]
         name(plot, "x", "density", title=f"{label}: JSD {divergences[label]:.4f}")
         densities(plot, theory, experiment.density)

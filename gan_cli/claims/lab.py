@@ -23,6 +23,8 @@ from gan_cli.settings.check import check
 from gan_cli.settings.compose import compose_config
 from gan_cli.system.precision import set_up_torch
 from gan_cli.theory.density import GaussianMixture
+from gan_cli.theory.measure import Theory
+from gan_cli.theory.measure import measure as measure_theory
 from gan_cli.training.finite import Player
 from gan_cli.training.loop import draw, one_step
 from gan_cli.training.state import TrainState
@@ -89,6 +91,10 @@ class Experiment:
             batch = draw(self.state.batches)
             optimizer = self.state.optimizers["d"]
             play(self.turns["d"], optimizer, batch=batch, move=Move(), log_due=False)
+
+    def theory(self, samples: int) -> Theory:
+        """How far p_g is from p_data, by so many samples, and what D is beside D*."""
+        return measure_theory(self.game, self.density, refit=False, samples=samples)
 
     def samples(self, n: int, *, seed: int = 0) -> Tensor:
         """Draw G(z), float32 (n, *shape), from a stream of its own."""
