@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import logging
 import socket
@@ -14,9 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra._internal.config_repository import ConfigRepository
+from hydra.plugins.config_source import ConfigResult
 
 from gan_cli.cli import commands
 from gan_cli.cli.app import App
+from gan_cli.settings.schema import config_dir
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,26 @@ class Result:
 
 
 Cli = Callable[..., Result]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _configs_are_read_once() -> Iterator[None]:
+    """Thousands of commands compose the product's own files, which no test changes."""
+    read, known = ConfigRepository.load_config, dict[tuple[str, ...], ConfigResult | None]()
+    own = {f"file://{config_dir()}", "pkg://hydra.conf", "structured://"}
+
+    def load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
+        paths = [f"{source.scheme()}://{source.path}" for source in self.sources]
+        if not own.issuperset(paths):
+            return read(self, config_path)
+        key = (config_path, *paths)
+        if key not in known:
+            known[key] = read(self, config_path)
+        return copy.deepcopy(known[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", load_config)
+        yield
 
 
 @pytest.fixture

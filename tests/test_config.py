@@ -1,9 +1,11 @@
 """YAML, constructors, schema, check and help page say the same."""
 
+import copy
 import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,11 @@ OPTIONS = [(group, option) for group, options in groups().items() for option in 
 
 
 def composed(*overrides: str) -> dict[str, Any]:
+    return copy.deepcopy(composed_once(overrides))
+
+
+@cache
+def composed_once(overrides: tuple[str, ...]) -> dict[str, Any]:
     register_schemas()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)

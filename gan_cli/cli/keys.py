@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +70,22 @@ def composed_keys(config_name: str, overrides: list[str]) -> list[str]:
 
 
 def _composed(config_name: str, overrides: Sequence[str]) -> Any:
-    from hydra import compose, initialize_config_dir
-
+    """The config with the groups chosen as in `overrides`, as far as valid; not to be changed."""
     options = groups()
     pairs = [text.partition("=") for text in overrides]
     chosen = [f"{key}={value}" for key, _, value in pairs if value in options.get(key, [])]
     if any(f"model={model}" in chosen for model in models_with_backbones()):
         backbones = [text for text in overrides if text.startswith(BACKBONE_GROUP + "=")]
         chosen += [text for text in backbones if "," not in text]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose(config_name, chosen)
+    return _with_groups(str(config_dir()), config_name, tuple(chosen))
+
+
+@cache
+def _with_groups(folder: str, config_name: str, chosen: tuple[str, ...]) -> Any:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(folder, version_base="1.3"):
+        return compose(config_name, list(chosen))
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterable[str]:
