@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.rows import ROWS, composed
 from benchmarks.runs import cores
-from gan_cli.evaluation.registry import evaluation_of
+from gan_cli.evaluation.in_training import evaluation_of
 from gan_cli.runs.checkpoint import Saver
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.training.finite import Player

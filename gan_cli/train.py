@@ -15,8 +15,8 @@ from gan_cli.errors import (
     UserError,
     is_out_of_memory,
 )
+from gan_cli.evaluation.in_training import Evaluation, evaluation_of
 from gan_cli.evaluation.objective import objective_problems
-from gan_cli.evaluation.registry import Evaluation, evaluation_of
 from gan_cli.page.leave import leave_run_page
 from gan_cli.runs import checkpoint, summary
 from gan_cli.runs.log import RunLog

@@ -31,9 +31,10 @@ from gan_cli.evaluation.features import (
     neighbourhoods,
     pairwise_distance,
 )
+from gan_cli.evaluation.in_training import Evaluation
 from gan_cli.evaluation.measures import share_error
 from gan_cli.evaluation.reference import Reference
-from gan_cli.evaluation.registry import METRICS, Evaluation, choose, measure
+from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Subject
 from gan_cli.games.conditional import ConditionalGAN
 from gan_cli.games.cyclegan import CycleGAN

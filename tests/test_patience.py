@@ -16,7 +16,8 @@ import torch
 import torch.multiprocessing as mp
 from torch import distributed
 
-from gan_cli.evaluation.registry import METRICS, Evaluation, Metric
+from gan_cli.evaluation.in_training import Evaluation
+from gan_cli.evaluation.registry import METRICS, Metric
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.games.base import Game
 from gan_cli.runs import checkpoint

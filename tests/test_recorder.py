@@ -16,7 +16,7 @@ import torch
 import torch.multiprocessing as mp
 from torch import distributed
 
-from gan_cli.evaluation.registry import Evaluation
+from gan_cli.evaluation.in_training import Evaluation
 from gan_cli.evaluation.subject import Results
 from gan_cli.runs.log import NoLog, RunLog
 from gan_cli.runs.opening import open_recorder, silent_recorder

@@ -144,7 +144,9 @@ metrics, with their standard errors
   label_agreement         cgan: does it draw what it is asked for?
   nn_error                cgan: of a nearest-neighbour classifier on 50,000 samples
   discriminator_features  dcgan: accuracy of a linear classifier on them
-  diversity, nearest      all; nearest leaves a picture: is it memorising?
+  diversity, nearest      all; nearest leaves a picture
+  copies                  all, with held-out data: the share of samples that copy
+                            training data, a test with a p-value, and a picture
   cycle, translation      cyclegan: error there and back, and against the truth
 
 Numbers go to evaluation.json, metrics.jsonl and TensorBoard.

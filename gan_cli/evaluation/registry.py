@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-
-from gan_cli.data.base import AnyDataset, Progress
 from gan_cli.errors import Problem, UserError, choice_problems
+from gan_cli.evaluation.copies import measure_copies, too_few_held_out
 from gan_cli.evaluation.label_measures import (
     measure_discriminator_features,
     measure_label_agreement,
@@ -31,7 +27,7 @@ from gan_cli.evaluation.measures import (
 )
 from gan_cli.evaluation.nash import measure_nash_gap
 from gan_cli.evaluation.referee_measures import measure_referee, no_held_out, prepare_map
-from gan_cli.evaluation.reference import Reference, at_hand
+from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.suited import (
     Unsuited,
@@ -52,9 +48,6 @@ from gan_cli.evaluation.suited import (
     too_few_for_fid,
 )
 from gan_cli.evaluation.translation_measures import measure_cycle, measure_translation
-from gan_cli.games.base import Game
-from gan_cli.settings.objectives import SHORT, short_name_of
-from gan_cli.settings.targets import Node
 from gan_cli.system.stopping import polled
 
 
@@ -188,7 +181,13 @@ METRICS: dict[str, Metric] = {
     "nearest": Metric(
         measure_nearest,
         not_from_noise,
-        "distance to the nearest training datum, and a picture: is it memorising?",
+        "distance to the nearest training datum, and a picture",
+    ),
+    "copies": Metric(
+        measure_copies,
+        first_of(not_from_noise, no_test_data, too_few_held_out),
+        "share of samples that copy training data, a test with a p-value, and a picture",
+        costly=True,
     ),
     "cycle": Metric(measure_cycle, not_translating, "error of translating there and back"),
     "translation": Metric(
@@ -235,57 +234,6 @@ def instead(subject: Subject) -> str:
     """Which metrics do suit a model and its data, for a message on one that does not."""
     suited = [name for name, metric in METRICS.items() if metric.unsuited(subject) is None]
     return f". These suit: {', '.join(suited)}" if suited else ""
-
-
-class Evaluation:
-    """The same metrics of one run, again and again while it trains."""
-
-    def __init__(self, reference: Reference, names: Sequence[str], *, n: int) -> None:
-        self.reference, self.names, self.n = reference, names, n
-
-    def measure(self, game: Game[Any]) -> Results:
-        """Measure all of them, of the game as it is now."""
-        with undisturbed(self.reference.device):
-            subject = Subject(game, self.reference, n=self.n, seed=0, in_training=True)
-            results = measure(subject, self.names)
-        results.scalars["eval/samples"] = float(self.n)
-        return results
-
-
-def undisturbed(device: torch.device) -> AbstractContextManager[None]:
-    """Afterwards training draws the random numbers that it would have drawn anyway."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-
-
-def evaluation_of(
-    config: Node, game: Game[Any], dataset: AnyDataset, progress: Progress
-) -> Evaluation | None:
-    """What a training config says on evaluations; None: there are none.
-
-    A classifier that they need is trained here, before training starts.
-
-    Raises:
-        UserError: a metric that does not suit was asked for, or what it needs cannot be had.
-    """
-    if not config["eval_every"]:
-        return None
-    device = next(game.generators.parameters()).device
-    reference = Reference(
-        config,
-        at_hand(dataset, config["eval_samples"], progress),
-        device=device,
-        inception=config["inception"],
-        progress=progress,
-    )
-    subject = Subject(game, reference, n=config["eval_samples"], seed=0)
-    names = choose(config["eval_metrics"], subject, key="eval_metrics", training=True)
-    short = short_name_of(config["objective"])
-    if short is not None and SHORT[short].metric not in names:  # because it takes long
-        names += choose(SHORT[short].metric, subject, key="objective", training=True)
-    with undisturbed(device):
-        for name in names:
-            METRICS[name].prepare(reference)
-    return Evaluation(reference, names, n=config["eval_samples"])
 
 
 def measure(subject: Subject, names: Sequence[str]) -> Results:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_cli.data.base import AnyDataset
 from gan_cli.errors import UserError
-from gan_cli.evaluation.registry import Evaluation
+from gan_cli.evaluation.in_training import Evaluation
 from gan_cli.runs import checkpoint
 from gan_cli.runs.best import Best, best_before
 from gan_cli.runs.directory import claim, lock, require_writable, write_config

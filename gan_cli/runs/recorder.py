@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from gan_cli.errors import DivergedError, GanTrainError
-from gan_cli.evaluation.registry import Evaluation
+from gan_cli.evaluation.in_training import Evaluation
 from gan_cli.pictures import titled
 from gan_cli.runs.best import Best
 from gan_cli.runs.log import REAL, SAMPLES, THEORY, RunLog
