@@ -24,7 +24,8 @@ from typing import Any
 
 from benchmarks.runs import cores, gan_train, machine_line, require_mnist, unpack_mnist
 from gan_cli.data.mnist import FILES
-from gan_cli.pictures import new_figure, to_picture, write_png
+from gan_cli.pictures import write_png
+from gan_cli.plots import new_figure, to_picture
 
 SECONDS = 8.0
 IMAGES = 60_000

@@ -1,4 +1,4 @@
-"""Pictures of samples: sheets of images, and plots of points beside the data."""
+"""Pictures of samples: sheets of images, and reading and writing of pictures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_cli.plots import plot_points
 from gan_cli.spec import RGBA, DataSpec
 from gan_cli.system.files import replacing
 from gan_cli.system.plain import open_plain
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 Picture = np.ndarray  # uint8, (height, width, 3)
@@ -32,7 +31,6 @@ SHORT_SIDE = 48  # smaller images are enlarged, so that a person can see them
 CAPTION_HEIGHT = 13  # of a line of text
 GRAY, WHITE = 96, 255  # behind sheets, and behind plots
 SQUARE, LIGHT = 8, 204  # of the checkerboard behind transparency: side in pixels, its gray
-REAL, FAKE = "#9aa0a6", "#d1495b"
 
 
 def draw(
@@ -186,75 +184,6 @@ def draw_filters(weights: Tensor, *, most: int = 64) -> Picture:
     picture = sheet(to_bytes(weights / largest, DataSpec(shape, (-1.0, 1.0))))
     title = f"{len(weights)} filters of D{alpha}; mid-gray is 0, each on its own scale"
     return titled(picture, title)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, without pyplot: no window system, no global state."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
-
-
-def to_picture(figure: Figure) -> Picture:
-    """Draw a figure."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
-
-
-def plot_points(samples: Tensor, real: Tensor) -> Picture:
-    """Histograms (1-D), or scatters (first two coordinates), of real and of generated points."""
-    if real.shape[1] == 1:
-        figure = new_figure(5, 5)
-        axes = figure.add_subplot()
-        _histograms(axes, samples, real)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        return to_picture(figure)
-    figure = new_figure(8, 4.3)
-    left, right = figure.subplots(1, 2, sharey=True)
-    _scatter(left, real, _limits(real), color=REAL, label="real")
-    _scatter(right, samples, _limits(real), color=FAKE, label="generated")
-    return to_picture(figure)
-
-
-def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:
-    edges = np.linspace(*_limits(real), 101)
-    # Heights by hand: samples that all lie outside the range must not divide by zero.
-    for points, filled, color, label in (
-        (real, True, REAL, "real"),
-        (samples, False, FAKE, "generated"),
-    ):
-        counts, _ = np.histogram(points[:, 0].numpy(), edges)
-        heights = counts / (len(points) * np.diff(edges))
-        axes.stairs(heights, edges, fill=filled, color=color, label=label)
-    axes.set_xlabel("x")
-    axes.set_ylabel("density")
-
-
-def _scatter(
-    axes: Axes, points: Tensor, limits: tuple[float, float], *, color: str, label: str
-) -> None:
-    """The first two coordinates of points, and in the title how many lie outside the axes."""
-    low, high = limits
-    axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=3, c=color)
-    inside = ((points[:, :2] >= low) & (points[:, :2] <= high)).all(dim=1).sum().item()
-    outside = f", {len(points) - inside} of them outside" if inside < len(points) else ""
-    of = "" if points.shape[1] == 2 else f" (2 of {points.shape[1]} coordinates)"
-    axes.set_title(f"{len(points)} {label}{of}{outside}", fontsize=10)
-    axes.set_xlim(low, high)
-    axes.set_ylim(low, high)
-    axes.set_xlabel("x1")
-    axes.set_ylabel("x2")
-    axes.set_aspect("equal")
-
-
-def _limits(real: Tensor) -> tuple[float, float]:
-    """One range for all axes: the real data's, with a margin."""
-    low, high = float(real[:, :2].min()), float(real[:, :2].max())
-    margin = 0.25 * max(high - low, 1e-6)
-    return low - margin, high + margin
 
 
 @contextmanager

@@ -100,7 +100,8 @@ def shortened(words: list[str]) -> list[str]:
         arguments[place] = re.sub(r"step_\d+\.pt", "step_00000002.pt", word)
     resumed = any(word.startswith("resume=") for word in arguments)
     arguments += ["steps=4" if resumed else "steps=2", "log_every=1"]
-    if "model=cyclegan" in arguments:  # 64 pixels at full width cost seconds a step
+    if {"model=cyclegan", "model=dcgan"} & set(arguments):  # full width costs seconds a step
+        arguments = [word for word in arguments if not word.startswith("model.width=")]
         arguments.append("model.width=4")
     if "-m" in arguments:  # so few steps measure their objective all the same
         arguments = [word for word in arguments if not word.startswith("eval_every=")]

@@ -22,8 +22,9 @@ from gan_cli.data.digits import Digits
 from gan_cli.data.files.cache_place import cache_folder, temporary_cache
 from gan_cli.data.pairs import DigitDomains
 from gan_cli.errors import UserError
-from gan_cli.evaluation import encoders, label_measures, measures, suited
+from gan_cli.evaluation import critic_kinds, encoders, label_measures, measures, nash, suited
 from gan_cli.evaluation.cache import cached, checksum
+from gan_cli.evaluation.critics import Effort
 from gan_cli.evaluation.encoders import Inception, classifier_of
 from gan_cli.evaluation.features import (
     frechet_distance,
@@ -56,6 +57,9 @@ CONFIG: dict[str, Any] = {"seed": 0, "data": {"validation": 0}}
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_measures, "GENERATED", 5000)
+    monkeypatch.setattr(nash, "IMAGES", nash.Effort(10, 64, 2e-4))
+    for kind in ("VECTORS", "IMAGES"):
+        monkeypatch.setattr(critic_kinds, kind, Effort(50, 64, 1e-3))
 
 
 def digits() -> tuple[Dataset, Dataset]:

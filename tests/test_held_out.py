@@ -96,9 +96,10 @@ def test_the_warning() -> None:
 
 def test_a_d_with_few_data_overfits_and_says_so(cli: Cli) -> None:
     result = cli(
-        "data=digits", "data.validation=1700", "data.batch_size=50", "k=5", "steps=700",
-        "model.discriminator.dropout=0", "model.discriminator.dropout_input=0", "log_every=20",
-        "sample_every=0", "optimizer.lr=0.001",
+        "data=digits", "data.validation=1700", "data.batch_size=50", "k=5", "steps=240",
+        "model.discriminator.dropout=0", "model.discriminator.dropout_input=0", "log_every=5",
+        "model.discriminator.hidden=[200,200]", "model.generator.hidden=[64]", "sample_every=0",
+        "optimizer.lr=0.002",
     )  # fmt: skip
     assert result.code == 0
     assert "discriminator overfits" in result.out

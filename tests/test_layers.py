@@ -20,6 +20,7 @@ ROWS = (
     ("system",),
     ("losses", "noise", "schedules"),
     ("regularizers",),
+    ("plots",),
     ("pictures",),
     ("networks",),
     ("games",),

@@ -12,12 +12,12 @@ from gan_cli.pictures import (
     SHORT_SIDE,
     draw,
     draw_filters,
-    plot_points,
     sheet,
     titled,
     to_bytes,
     write_png,
 )
+from gan_cli.plots import plot_points
 from gan_cli.spec import DataSpec
 
 

@@ -169,7 +169,8 @@ def test_evaluations_are_logged_drawn_and_change_nothing(
 ) -> None:
     monkeypatch.setattr(theory, "REFIT_STEPS", 20)
     monkeypatch.setattr(theory, "IN_TRAINING", 300_000)  # one and a half blocks
-    small = ["data.batch_size=32", "steps=6", "log_every=2", "sample_every=0", "threads=1"]
+    narrow = ["model.generator.hidden=[16]", "model.discriminator.hidden=[16]"]
+    small = ["data.batch_size=32", "steps=6", "log_every=2", "sample_every=0", "threads=1", *narrow]
     for data in (["data=mixture_1d", "noise.dim=1", "noise=uniform"], ["data=ring"]):
         name = data[0].removeprefix("data=")
         assert cli(*small, *data, "eval_every=3", f"name={name}").code == 0

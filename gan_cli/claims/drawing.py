@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_cli.pictures import Picture, new_figure
+from gan_cli.pictures import Picture
+from gan_cli.plots import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -12,7 +12,8 @@ from gan_cli.claims.book import claims
 from gan_cli.claims.lab import Experiment, Lab
 from gan_cli.games.base import evaluating
 from gan_cli.page.explore import payload_of
-from gan_cli.pictures import to_picture, write_png
+from gan_cli.pictures import write_png
+from gan_cli.plots import to_picture
 from gan_cli.system.files import replacing
 
 PICTURE, DATA, GAMES = "picture.png", "data.json", "games.json"

@@ -12,7 +12,8 @@ from gan_cli.data.files.decode import UnusableImageError
 from gan_cli.data.files.framing import Framing, usual_reading
 from gan_cli.errors import Problem, UserError
 from gan_cli.evaluation.inversion import STARTS, STEPS, Inversion, invert
-from gan_cli.pictures import Picture, new_figure, sheet, to_bytes, to_picture
+from gan_cli.pictures import Picture, sheet, to_bytes
+from gan_cli.plots import new_figure, to_picture
 from gan_cli.sampling.request import Drawn, Request
 from gan_cli.seeding import derive_seed, generator_for
 from gan_cli.spec import RGBA, DataSpec

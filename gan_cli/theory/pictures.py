@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from gan_cli.games.from_noise import FromNoise
-from gan_cli.pictures import Picture, new_figure, opened_png, to_picture
+from gan_cli.pictures import Picture, opened_png
+from gan_cli.plots import new_figure, to_picture
 from gan_cli.seeding import generator_for
 from gan_cli.system.files import replacing
 from gan_cli.theory.curves import Polyline
