@@ -41,8 +41,8 @@ install-cpu: $(BIN)/python  ## the same without PyTorch's GPU libraries (CPU_IND
 demo: install  ## install, train on handwritten digits (offline, under 3 minutes), leave pictures
 	$(BIN)/gan-train
 
-test: install  ## install and run the default tests (under 3 minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow and not gpu and not browser'
+test: install  ## install and run the default tests (under 4 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not gpu and not browser'
 
 test-slow: install  ## the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not ray and not browser'

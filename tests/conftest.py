@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import gc
 import gzip
 import logging
+import shutil
 import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,13 @@ class Result:
 
 
 Cli = Callable[..., Result]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look less often, and not at what was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -87,6 +97,28 @@ def cli(
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runs_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `run_of` keeps what was trained."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def run_of(cli: Cli, runs_made: Path) -> Callable[..., None]:
+    """Train a run into `outputs` with these arguments, or copy what they gave an earlier test."""
+
+    def make(name: str, *arguments: str) -> None:
+        kept = runs_made / sha256(repr((name, arguments)).encode()).hexdigest()
+        if not kept.exists():
+            result = cli(*arguments, f"name={name}")
+            assert result.code == 0, result.err
+            shutil.copytree(Path("outputs", name), kept)
+        elif not Path("outputs", name).exists():
+            shutil.copytree(kept, Path("outputs", name))
+
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -170,7 +170,9 @@ def test_sigkill_in_mid_epoch(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [
-    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138),
+    (signal.SIGINT, 130), (signal.SIGTERM, 143),
+    pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
     process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,14 @@ def size(path: str) -> tuple[int, int]:
 
 
 @pytest.fixture
-def vanilla(cli: Cli) -> Cli:
-    assert cli(*TINY, "name=v", "noise.dim=5", "ema.decay=0.5").code == 0
+def vanilla(cli: Cli, run_of: Callable[..., None]) -> Cli:
+    run_of("v", *TINY, "noise.dim=5", "ema.decay=0.5")
     return cli
 
 
 @pytest.fixture
-def cgan(cli: Cli) -> Cli:
-    assert cli(*TINY, "name=c", "model=cgan", "model.width=2", "noise.dim=5").code == 0
+def cgan(cli: Cli, run_of: Callable[..., None]) -> Cli:
+    run_of("c", *TINY, "model=cgan", "model.width=2", "noise.dim=5")
     return cli
 
 
