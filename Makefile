@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 CPU_TORCH = $(shell sed -nE 's/^(torch|torchvision)==([^ ]+)$$/\1==\2+cpu/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cpu demo test test-slow test-browser test-ray bench torture lint types keys check \
+.PHONY: help install install-cpu demo test test-docs test-slow test-browser test-ray bench torture lint types keys check \
   package clean
 
 help:  ## list the targets
@@ -42,7 +42,11 @@ demo: install  ## install, train on handwritten digits (offline, under 3 minutes
 	$(BIN)/gan-train
 
 test: install  ## install and run the default tests (under 4 minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not gpu and not browser'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup \
+	  -m 'not slow and not gpu and not browser and not docs'
+
+test-docs: install  ## run all commands of docs/, shortened
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m docs
 
 test-slow: install  ## the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not ray and not browser'
@@ -73,7 +77,7 @@ types: install  ## mypy, strict
 keys: install  ## write docs/keys.md from the comments in configs/ and gan_cli/runs/log_keys.yaml
 	$(BIN)/python docs/make_keys.py
 
-check: lint types test  ## what CI runs
+check: lint types test test-docs  ## what CI runs
 
 package: install  ## build the wheel and the source archive into dist/, and check them
 	rm -rf dist
