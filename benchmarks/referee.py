@@ -128,7 +128,7 @@ def images_of(root: Path | None) -> Tensor:
         dataset = Digits(image_size=8, pixel_range=(0, 1)).load(seed=0, progress=lambda *_: None)
     else:
         source = MNIST(
-            variant="mnist", root=str(root), download=False, image_size=28, pixel_range=(0, 1)
+            variant="MNIST", root=str(root), download=False, image_size=28, pixel_range=(0, 1)
         )
         dataset = source.load_test(seed=0, progress=lambda *_: None)
         assert dataset is not None
