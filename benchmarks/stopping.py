@@ -74,12 +74,12 @@ RECIPES = {
     "ring-least-squares": points("ring", 10_000, "loss=least_squares"),
     "grid": points("grid", 20_000),
     "digits": images("digits", DIGITS, 8000),
-    "digits-dcgan": images("digits", DIGITS, 3000, "model=dcgan", "model.width=32"),
-    "digits-cgan": images("digits", DIGITS, 3000, "model=cgan", "model.width=32"),
+    "digits-dcgan": images("digits", DIGITS, 3000, "model=dcgan", "model.width=16"),
+    "digits-cgan": images("digits", DIGITS, 3000, "model=cgan", "model.width=16"),
     "digits-cgan-mlp": images("digits", DIGITS, 8000, "model=cgan", "model.backbone=mlp"),
-    "mnist": images("MNIST", MNIST, 20_000),
-    "mnist-dcgan": images("MNIST", MNIST, 5000, "model=dcgan", "model.width=32"),
-    "mnist-cgan": images("MNIST", MNIST, 8000, "model=cgan", "model.width=32"),
+    "mnist": images("MNIST", MNIST, 4000),
+    "mnist-dcgan": images("MNIST", MNIST, 1500, "model=dcgan", "model.width=16"),
+    "mnist-cgan": images("MNIST", MNIST, 1500, "model=cgan", "model.width=16"),
 }
 
 
@@ -190,7 +190,7 @@ def main() -> None:
         recipe = RECIPES[name]
         options = [f"data.root={args.root.resolve()}"] if recipe.kind == "MNIST" else []
         device = "cpu" if recipe.kind == "known densities" else args.device
-        options += [f"device={device}", *(["threads=1"] if args.jobs > 1 else [])]
+        options += [f"device={device}", "threads=1"]
         outcome = play(name, recipe, options=options, output=args.output.resolve(), seed=seed)
         print(f"{name}, seed {seed}: done", file=sys.stderr, flush=True)
         return outcome

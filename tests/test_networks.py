@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from gan_cli.networks.fourier import FourierFeatures
 from gan_cli.networks.lasting import LastingDropout, keys_of
-from gan_cli.networks.mlp import Activation, Discriminator, FourierFeatures, Generator, Maxout
+from gan_cli.networks.mlp import Activation, Discriminator, Generator, Maxout
 from gan_cli.networks.speed import CpuDropout, CpuInstanceNorm, speed_up
 from gan_cli.spec import DataSpec
 

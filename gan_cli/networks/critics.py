@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from gan_cli.errors import SettingsError
 from gan_cli.networks import conditional, dcgan, mlp
+from gan_cli.networks.fourier import FourierFeatures
 from gan_cli.spec import DataSpec
 
 
@@ -60,7 +61,7 @@ class OnAllScales(nn.Module):
             fastest: likewise.
         """
         super().__init__()
-        self.features = mlp.FourierFeatures(spec.size, features, scale=fastest, slowest=slowest)
+        self.features = FourierFeatures(spec.size, features, scale=fastest, slowest=slowest)
         self.rest = perceptron(DataSpec((spec.size + features,), None), hidden=hidden)
 
     @override

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan_cli.networks.mlp import FourierFeatures
+from gan_cli.networks.fourier import FourierFeatures
 from gan_cli.spec import DataSpec
 
 
