@@ -57,7 +57,7 @@ def _shared_cache(
 ) -> None:
     """One cache for all tests of a process, and classifiers that learn for seconds."""
     monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path_factory.getbasetemp() / "shared cache"))
-    monkeypatch.setattr(encoders, "STEPS", 100)
+    monkeypatch.setattr(encoders, "STEPS", 20)
 
 
 @pytest.fixture
