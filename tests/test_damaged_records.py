@@ -88,7 +88,8 @@ def test_a_stored_config_of_many_levels_is_refused() -> None:
 
 def test_a_broken_picture_costs_the_animation(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_cli.theory.measure.REFIT_STEPS", 20)
-    make(cli, "data=mixture_1d", "noise.dim=1", "eval_every=1")
+    monkeypatch.setattr("gan_cli.theory.measure.IN_TRAINING", 5_000)
+    make(cli, "data=mixture_1d", "noise.dim=1", "eval_every=1", "eval_metrics=[theory]")
     assert (THEIRS / "theory" / "training.gif").is_file()
     for content in (b"nothing", (THEIRS / "theory" / "step_00000001.png").read_bytes()[:500]):
         (THEIRS / "theory" / "step_00000001.png").write_bytes(content)
