@@ -6,7 +6,8 @@ from gan_cli.settings.compose import compose_config
 
 MODULES = (
     "gan_cli.cli.commands", "gan_cli.evaluation.registry", "gan_cli.page.run_page",
-    "gan_cli.train", "scipy.stats", "torch._dynamo", "torch.distributed.nn", "torch.utils.tensorboard",
+    "gan_cli.train", "scipy.stats", "torch.distributed.nn", "torch.utils.tensorboard",
+    "torch._dynamo",  # DistributedDataParallel imports it
     "tests.conftest", "tests.test_config",
 )  # fmt: skip
 

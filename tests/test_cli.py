@@ -172,10 +172,15 @@ def test_all_tasks_are_called_alike(app: App, monkeypatch: pytest.MonkeyPatch) -
     assert app.run_task({"k": 1}, ["k"]) == ({"k": 1}, ["k"])
 
 
-@pytest.mark.parametrize("name", ["train", "sample", "translate", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "sample", "translate", "evaluate", "report", "claims"])
 def test_console_scripts_lead_to_the_apps(name: str) -> None:
     (script,) = importlib.metadata.entry_points(group="console_scripts", name=f"gan-{name}")
     assert script.load() == getattr(commands, name.upper()).main
+    program = Path(sys.executable).parent / script.name
+    done = subprocess.run(
+        [program, "--version"], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == f"gan-{name} {__version__}\n"
 
 
 def test_hydras_own_help_stays(cli: Cli) -> None:
