@@ -350,6 +350,7 @@ def test_what_a_short_name_needs(
 def test_an_objective_that_evaluations_measure_brings_evaluations(cli: Cli) -> None:
     """A tenth of all steps apart; what the command line or a stored run says comes first."""
     given = ["data=digits", "data.batch_size=20", "sample_every=0", "threads=1"]
+    given += ["eval_samples=50", "eval_metrics=[diversity]"]
     result = cli(*given, "steps=25", "objective=eval/diversity_fake", "name=x", "patience=20")
     assert result.code == 0, result.err
     assert "note: eval_every=2, because evaluations measure objective=eval/diversity" in result.out
