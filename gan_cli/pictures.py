@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import warnings
@@ -209,13 +210,22 @@ def opened_png(path: Path) -> Iterator[Image]:
         raise ValueError(str(error)) from error
 
 
-def write_png(path: Path, picture: Picture) -> None:
-    """Write a PNG, whole or not at all.
+def as_png(picture: Picture) -> bytes:
+    """A picture as the bytes of a PNG."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    # Sheets of samples come out as small as with level 6, in half the time.
+    Image.fromarray(picture).save(content, format="PNG", compress_level=4)
+    return content.getvalue()
+
+
+def write_png(path: Path, picture: Picture | bytes) -> None:
+    """Write a picture as a PNG, or the bytes of one, whole or not at all.
 
     Raises:
         OSError: it could not be written.
     """
-    from PIL import Image
-
+    content = picture if isinstance(picture, bytes) else as_png(picture)
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+        temporary.write_bytes(content)

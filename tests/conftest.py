@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import gzip
 import logging
@@ -18,13 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra._internal.config_repository import ConfigRepository
-from hydra.plugins.config_source import ConfigResult
 
 from gan_cli.cli import commands
 from gan_cli.cli.app import App
 from gan_cli.evaluation import encoders
-from gan_cli.settings.schema import config_dir
+from tests import composing
 
 
 @dataclass(frozen=True)
@@ -49,20 +46,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _configs_are_read_once() -> Iterator[None]:
     """Thousands of commands compose the product's own files, which no test changes."""
-    read, known = ConfigRepository.load_config, dict[tuple[str, ...], ConfigResult | None]()
-    own = {f"file://{config_dir()}", "pkg://hydra.conf", "structured://"}
-
-    def load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
-        paths = [f"{source.scheme()}://{source.path}" for source in self.sources]
-        if not own.issuperset(paths):
-            return read(self, config_path)
-        key = (config_path, *paths)
-        if key not in known:
-            known[key] = read(self, config_path)
-        return copy.deepcopy(known[key])
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConfigRepository, "load_config", load_config)
+        composing.remember(patch)
         yield
 
 
@@ -72,7 +57,7 @@ def _shared_cache(
 ) -> None:
     """One cache for all tests of a process, and classifiers that learn for seconds."""
     monkeypatch.setenv("GAN_TRAIN_CACHE", str(tmp_path_factory.getbasetemp() / "shared cache"))
-    monkeypatch.setattr(encoders, "STEPS", 100)
+    monkeypatch.setattr(encoders, "STEPS", 20)
 
 
 @pytest.fixture

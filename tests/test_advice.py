@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from gan_cli.cli.sweep.overview import make_table
 from gan_cli.runs.jobs import Record
 from gan_cli.settings.schema import groups
 from tests.conftest import Cli
+from tests.processes import DEVNULL, Command, gan_train
 
 FAST = ["steps=2", "data.batch_size=8", "sample_every=0"]
 
@@ -173,15 +172,15 @@ def test_nothing_to_sweep_is_said(cli: Cli) -> None:
     assert "note: there is nothing to sweep: this is one job." in result.out
 
 
+@pytest.mark.xdist_group("processes")
 def test_the_same_sweep_is_not_run_twice_at_once(cli: Cli, tmp_path: Path) -> None:
     sweep = ["-m", "seed=1,2", "name=s", "data.batch_size=8", "sample_every=0"]
     endless = [*sweep, "steps=1000000", "max_minutes=5"]
-    words = [sys.executable, "-m", "gan_cli.train", *endless]
-    first = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    first = Command(gan_train, *endless, cwd=tmp_path, stdout=DEVNULL)
     try:
         while not list(tmp_path.glob("outputs/s/.jobs/*.json")):
             assert first.poll() is None
-            time.sleep(0.2)
+            time.sleep(0.02)
         before = {file: file.read_text() for file in tmp_path.glob("outputs/s/.jobs/*.json")}
         result = cli(*endless)
         assert result.code == 2

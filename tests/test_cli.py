@@ -1,9 +1,11 @@
 """The command line: every mistake is one message with exit code 2, and no traceback."""
 
+import contextlib
 import importlib.metadata
 import inspect
 import json
 import os
+import pty
 import re
 import shlex
 import subprocess
@@ -25,6 +27,7 @@ from gan_cli.runs import checkpoint
 from gan_cli.runs.directory import claim
 from gan_cli.system.shell import arguments, command, hydra_value
 from tests.conftest import Cli
+from tests.processes import PIPE, Command, gan_train
 
 FAST = ["steps=3", "log_every=1", "data.batch_size=8"]
 
@@ -169,10 +172,15 @@ def test_all_tasks_are_called_alike(app: App, monkeypatch: pytest.MonkeyPatch) -
     assert app.run_task({"k": 1}, ["k"]) == ({"k": 1}, ["k"])
 
 
-@pytest.mark.parametrize("name", ["train", "sample", "translate", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "sample", "translate", "evaluate", "report", "claims"])
 def test_console_scripts_lead_to_the_apps(name: str) -> None:
     (script,) = importlib.metadata.entry_points(group="console_scripts", name=f"gan-{name}")
     assert script.load() == getattr(commands, name.upper()).main
+    program = Path(sys.executable).parent / script.name
+    done = subprocess.run(
+        [program, "--version"], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == f"gan-{name} {__version__}\n"
 
 
 def test_hydras_own_help_stays(cli: Cli) -> None:
@@ -418,10 +426,9 @@ def test_runs_started_together_never_share_a_directory(tmp_path: Path) -> None:
     assert len(list((tmp_path / "outputs").iterdir())) == 3
 
 
+@pytest.mark.xdist_group("processes")
 def test_a_reader_that_leaves_does_not_stop_training(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gan_cli.train", *FAST], cwd=tmp_path, stdout=subprocess.PIPE
-    )
+    process = Command(gan_train, *FAST, cwd=tmp_path, stdout=PIPE)
     assert process.stdout
     process.stdout.close()
     assert process.wait(120) == 0
@@ -434,14 +441,20 @@ def test_the_end_shows_the_newest_numbers(cli: Cli) -> None:
         assert re.search(rf"{key} .* -?[0-9.]+", result.out)
 
 
+@pytest.mark.xdist_group("processes")
 def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
-    code = f"import pty, sys; sys.exit(pty.spawn([sys.executable, '-m', 'gan_cli.train', *{FAST}]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        check=True, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert re.search(r"3/3", done.stdout)
-    assert "D(G(z))" in done.stdout
+    master, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = Command(gan_train, *FAST, cwd=tmp_path, env=environment, terminal=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the last one to have the terminal open is gone
+        while more := os.read(master, 65_536):
+            shown += more
+    os.close(master)
+    assert process.wait(120) == 0
+    assert re.search(rb"3/3", shown)
+    assert b"D(G(z))" in shown
 
 
 def test_options_in_the_users_folder_are_suggested_too(cli: Cli) -> None:

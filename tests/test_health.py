@@ -39,7 +39,7 @@ def findings(cli: Cli, *arguments: str) -> tuple[str, set[str]]:
 
 
 def test_a_saturated_game_is_named(cli: Cli) -> None:
-    said, keys = findings(cli, "loss=minimax", "k=20", "steps=55", "data.batch_size=32")
+    said, keys = findings(cli, *NARROW, "loss=minimax", "k=20", "steps=55", "data.batch_size=32")
     assert "health/discriminator_wins" in keys
     assert "discriminator wins: over 5 lines D(x) is 0.9" in said
     assert "gradient norm of G is" in said

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import distributed
 
 from gan_cli.evaluation.in_training import Evaluation
@@ -29,6 +27,7 @@ from gan_cli.system.ranks import Ranks
 from gan_cli.system.stopping import StopRequest
 from gan_cli.train import run_loop
 from tests.conftest import Cli, free_port
+from tests.processes import in_processes
 from tests.test_config import composed
 from tests.test_resume import assert_same_run
 from tests.test_sweep import table
@@ -317,11 +316,9 @@ def work(rank: int, port: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.xdist_group("processes")
 def test_all_processes_stop_at_the_same_step(tmp_path: Path) -> None:
-    multiprocessing.set_forkserver_preload([__name__])
-    mp.start_processes(
-        work, (free_port(), str(tmp_path)), nprocs=2, start_method="forkserver"
-    )  # fmt: skip
+    in_processes(work, free_port(), str(tmp_path))
     assert [(tmp_path / f"step-{rank}").read_text() for rank in (0, 1)] == ["6", "6"]
     state = checkpoint.read(tmp_path / "checkpoints/step_00000006.pt")
     assert state["patience"] == Patience(KEY, "minimize", 1.0, 0.1, 2, 2).as_stored()
@@ -353,6 +350,7 @@ def test_what_a_short_name_needs(
 def test_an_objective_that_evaluations_measure_brings_evaluations(cli: Cli) -> None:
     """A tenth of all steps apart; what the command line or a stored run says comes first."""
     given = ["data=digits", "data.batch_size=20", "sample_every=0", "threads=1"]
+    given += ["eval_samples=50", "eval_metrics=[diversity]"]
     result = cli(*given, "steps=25", "objective=eval/diversity_fake", "name=x", "patience=20")
     assert result.code == 0, result.err
     assert "note: eval_every=2, because evaluations measure objective=eval/diversity" in result.out

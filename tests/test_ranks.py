@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor, distributed
 
 from gan_cli.errors import UserError
@@ -25,6 +24,7 @@ from gan_cli.training.loop import one_step
 from gan_cli.training.state import TrainState
 from gan_cli.training.turn import Move, Turn
 from tests.conftest import Cli, free_port
+from tests.processes import in_processes
 from tests.test_config import composed
 
 CPU = torch.device("cpu")
@@ -124,10 +124,11 @@ def normalised(norm: torch.nn.modules.batchnorm._BatchNorm, x: Tensor) -> dict[s
             "mean": norm.running_mean, "var": norm.running_var}  # fmt: skip
 
 
+@pytest.mark.xdist_group("processes")
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     """In float64: equal weights on both ranks, and those of one process on the joint batch."""
     torch.set_num_threads(1)
-    mp.spawn(work, (free_port(), str(tmp_path)), nprocs=2)
+    in_processes(work, free_port(), str(tmp_path))
     for name, overrides in GAMES.items():
         first, second = (torch.load(tmp_path / f"{name}-{rank}.pt") for rank in range(2))
         if "accumulate=2" in overrides:  # parts pair data with other noises than the whole does

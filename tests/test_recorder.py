@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,6 +26,7 @@ from gan_cli.system.ranks import Ranks
 from gan_cli.system.stopping import StopRequest
 from gan_cli.train import run_loop
 from tests.conftest import Cli, free_port
+from tests.processes import in_processes
 from tests.test_config import composed
 
 CPU = torch.device("cpu")
@@ -115,15 +115,9 @@ def work(rank: int, port: int, folder: str, is_careless: bool) -> None:
     distributed.destroy_process_group()
 
 
-def in_two_processes(folder: Path, *, is_careless: bool) -> None:
-    """Run `work` in two processes, of a server that imports this module once for all tests."""
-    multiprocessing.set_forkserver_preload([__name__])
-    arguments = (free_port(), str(folder), is_careless)
-    mp.start_processes(work, arguments, nprocs=2, start_method="forkserver")
-
-
+@pytest.mark.xdist_group("processes")
 def test_two_processes_record_together(tmp_path: Path) -> None:
-    in_two_processes(tmp_path, is_careless=False)
+    in_processes(work, free_port(), str(tmp_path), False)
     first, second = (json.loads((tmp_path / f"entered-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first.count("all_gather_object") == 3  # best.pt at step 2, and steps 3 and 5
@@ -132,9 +126,10 @@ def test_two_processes_record_together(tmp_path: Path) -> None:
     assert not list((tmp_path / "rank-1").iterdir())
 
 
+@pytest.mark.xdist_group("processes")
 def test_an_exchange_of_one_process_alone_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(mp.ProcessRaisedException):
-        in_two_processes(tmp_path, is_careless=True)
+        in_processes(work, free_port(), str(tmp_path), True)
 
 
 def test_a_log_that_does_nothing_writes_nothing(

@@ -222,7 +222,10 @@ def test_too_few_data_are_refused() -> None:
      ["model=dcgan", "model.width=4", "data.validation=100"]],
     ids=["points", "images"],
 )  # fmt: skip
-def test_the_metric_in_training_and_afterwards(cli: Cli, model: list[str]) -> None:
+def test_the_metric_in_training_and_afterwards(
+    cli: Cli, model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_cli.evaluation.encoders.STEPS", 100)  # through a map that says more
     each = ["eval_every=2", "eval_metrics=[referee]", "eval_samples=100"]
     assert cli(*model, *each, "steps=2", "sample_every=0", "name=run").code == 0
     line = json.loads(Path("outputs/run/metrics.jsonl").read_text().splitlines()[-1])

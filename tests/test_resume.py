@@ -1,6 +1,5 @@
 """A run that stops and goes on is the run that never stopped, bit for bit."""
 
-import fcntl
 import json
 import os
 import pty
@@ -9,7 +8,6 @@ import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +33,7 @@ from gan_cli.runs.records import trim_lines
 from gan_cli.settings.stored import defaults_of
 from gan_cli.settings.targets import node_at, places, resolve
 from tests.conftest import Cli
+from tests.processes import PIPE, Command, gan_train
 
 # Odd cadences and a batch that does not divide the data, so that every stop is in mid-epoch.
 SETTINGS = [
@@ -169,43 +168,34 @@ def test_sigkill_in_mid_epoch(cli: Cli, tmp_path: Path) -> None:
     assert_same_run(Path("outputs/whole"), run)
 
 
+@pytest.mark.xdist_group("processes")
 @pytest.mark.parametrize(("number", "code"), [
     (signal.SIGINT, 130), (signal.SIGTERM, 143),
     pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
     pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gan_cli.train", "steps=1000000", "log_every=1"],
-        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = Command(gan_train, "steps=1000000", "log_every=1", cwd=tmp_path, stdout=PIPE)
     log = tmp_path / "outputs" / "vanilla-digits-1" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not (log.exists() and log.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == code
+    out = process.communicate(timeout=60)
+    assert process.poll() == code
     assert f"stopped by {signal.Signals(number).name}" in out
     go_on = next(line for line in out.splitlines() if "go on" in line)
     assert go_on.endswith("resume=outputs/vanilla-digits-1")  # to the steps it had
     assert list(tmp_path.rglob("*.pt"))
 
 
+@pytest.mark.xdist_group("processes")
 def test_a_closed_terminal_saves(tmp_path: Path) -> None:
     """The system sends SIGHUP, and from then on each write to the terminal fails."""
     master, terminal = pty.openpty()
-
-    def take_the_terminal() -> None:
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gan_cli.train", "steps=1000000", "log_every=1", "name=run"],
-        cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal,
-        preexec_fn=take_the_terminal,  # noqa: PLW1509  (no threads here)
-    )  # fmt: skip
+    endless = ["steps=1000000", "log_every=1", "name=run"]
+    process = Command(gan_train, *endless, cwd=tmp_path, terminal=terminal)
     os.close(terminal)
     log, deadline = tmp_path / "outputs" / "run" / "metrics.jsonl", time.monotonic() + 60
     while not (log.exists() and log.read_text()):

@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 import yaml
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -51,7 +52,14 @@ def test_it_shows_what_differs_the_whole_config_and_losses_first(cli: Cli) -> No
     result = cli(*SMALL)
     assert result.code == 0, result.err
     events = events_of(Path("outputs/mine"))
-    assert [image.step for image in events.Images("samples")] == [0, 4, 8]
+    images = events.Images("samples")
+    assert [image.step for image in images] == [0, 4, 8]
+    for image in images:
+        file = Path(f"outputs/mine/samples/step_{image.step:08d}.png")
+        assert image.encoded_image_string == file.read_bytes()
+        with Image.open(file) as picture:
+            assert picture.size == (image.width, image.height)
+            assert picture.mode == "RGB"
     assert events.Scalars("loss/d")[-1].step == 6
 
     shown = hparams_of(events, "session_start_info").session_start_info.hparams

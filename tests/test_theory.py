@@ -168,9 +168,11 @@ def test_evaluations_are_logged_drawn_and_change_nothing(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(theory, "REFIT_STEPS", 20)
-    monkeypatch.setattr(theory, "IN_TRAINING", 300_000)  # one and a half blocks
+    monkeypatch.setattr(theory, "SAMPLES", 20_000)  # a block
+    monkeypatch.setattr(theory, "IN_TRAINING", 30_000)  # one and a half
     narrow = ["model.generator.hidden=[16]", "model.discriminator.hidden=[16]"]
     small = ["data.batch_size=32", "steps=6", "log_every=2", "sample_every=0", "threads=1", *narrow]
+    small += ["eval_metrics=[theory]"]
     for data in (["data=mixture_1d", "noise.dim=1", "noise=uniform"], ["data=ring"]):
         name = data[0].removeprefix("data=")
         assert cli(*small, *data, "eval_every=3", f"name={name}").code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,9 @@ class Digits(ImageSource):
         return self.dataset((images * (255.0 / 16.0)).round_().to(torch.uint8), labels)
 
 
+@cache
 def _read_table() -> np.ndarray:
-    """Pixels 0..16 in 64 columns and the label, float32 (1797, 65)."""
+    """Pixels 0..16 in 64 columns and the label, float32 (1797, 65); not to be written to."""
     # Importing sklearn.datasets takes about two seconds; the file alone takes none.
     package = importlib.util.find_spec("sklearn")
     folders = (package.submodule_search_locations or []) if package else []

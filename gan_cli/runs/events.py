@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import struct
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from gan_cli.pictures import Picture
+from gan_cli.pictures import Picture, as_png
 from gan_cli.system.files import replacing
 
 #: A record's length, and the checksum of that.
@@ -68,10 +68,28 @@ def write_events(
             for key, value in scalars.items():
                 writer.add_scalar(key, value, step)
             for name, picture in pictures.items():
-                writer.add_image(name, picture, step, dataformats="HWC")
+                write_picture(writer, name, as_png(picture), step, size=picture.shape[:2])
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise OSError(f"TensorBoard: {reason}") from error
+
+
+def write_picture(writer: Any, name: str, png: bytes, step: int, *, size: Sequence[int]) -> None:
+    """Write a picture that is a PNG already, which `add_image` would make anew.
+
+    Args:
+        writer: from `open_events`.
+        name: of the series.
+        png: the picture, RGB.
+        step: at which it was drawn.
+        size: its height and width in pixels.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    height, width = size
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+    summary = Summary(value=[Summary.Value(tag=name, image=image)])
+    writer.file_writer.add_summary(summary, step)
 
 
 def write_settings(

@@ -19,8 +19,8 @@ from rich.table import Table
 from typing_extensions import override
 
 from gan_cli.errors import printable
-from gan_cli.pictures import Picture, write_png
-from gan_cli.runs.events import open_events, write_settings
+from gan_cli.pictures import Picture, as_png, write_png
+from gan_cli.runs.events import open_events, write_picture, write_settings
 from gan_cli.runs.records import METRICS, trim_lines
 from gan_cli.system.files import Appender
 from gan_cli.system.progress import PLAIN_SECONDS, StepsBar
@@ -132,10 +132,11 @@ class RunLog:
 
     def picture(self, step: int, picture: Picture, *, what: str = SAMPLES) -> None:
         """Keep a picture of `step` on disk, in a folder named after `what`, and in TensorBoard."""
-        self._save_picture(what, f"step_{step:08d}.png", picture)
+        png = as_png(picture)
+        self._save_picture(what, f"step_{step:08d}.png", png)
 
         def to_tensorboard() -> None:
-            self._writer.add_image(what, picture, step, dataformats="HWC")
+            write_picture(self._writer, what, png, step, size=picture.shape[:2])
 
         if self._writer:
             self._guard(TENSORBOARD, to_tensorboard)
@@ -198,7 +199,7 @@ class RunLog:
         pace = scalars["time"] / max(step, 1)
         return str(timedelta(seconds=round(pace * max(self.steps - step, 0))))
 
-    def _save_picture(self, folder: str, name: str, picture: Picture) -> Path:
+    def _save_picture(self, folder: str, name: str, picture: Picture | bytes) -> Path:
         path = self.directory / folder / name
 
         def write() -> None:
@@ -275,7 +276,7 @@ class NoLog(RunLog):
         return self
 
     @override
-    def _save_picture(self, folder: str, name: str, picture: Picture) -> Path:
+    def _save_picture(self, folder: str, name: str, picture: Picture | bytes) -> Path:
         return self.directory / folder / name
 
 

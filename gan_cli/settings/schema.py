@@ -7,6 +7,7 @@ Types are here, values in `configs/*.yaml`, meaning in `check`. The groups are n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,7 @@ def models_with_backbones() -> list[str]:
     return [file.stem for file in files if "- backbone@model:" in file.read_text(encoding="utf-8")]
 
 
+@cache
 def register_schemas() -> None:
     """Let Hydra find the schemas under the names that the YAML files use."""
     from hydra.core.config_store import ConfigStore
