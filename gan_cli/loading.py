@@ -240,7 +240,7 @@ def open_reference(config: Mapping[str, Any], model: TrainedModel, terminal: Ter
     if config["trust_checkpoint"]:
         loaded = load_data(trained_on, progress=progress)
     else:
-        require_known_places(trained_on)
+        require_known_places(trained_on, named)
         notes = [*notes, *path_notes(trained_on, named)]
         load = load_data if "data.root" in named else load_without_download
         loaded = load(trained_on, progress=progress)

@@ -44,6 +44,9 @@ def composed_once(overrides: tuple[str, ...]) -> dict[str, Any]:
 def test_every_option_composes_and_passes_check(group: str, option: str) -> None:
     needed = [f"data.root={PICTURES}"] if option in ("image_folder", "dcgan64") else []
     needed += ["data.shards=faces.tar"] if option == "webdataset" else []
+    if option == "huggingface":
+        pytest.importorskip("datasets")
+        needed += [f"data.path={PICTURES}"]
     needed += [f"data.file={POINTS}"] if option == "arrays" else []
     if group == "data" and composed(f"data={option}")["data"]["kind"] == "pairs":
         needed = ["model=cyclegan"]
@@ -84,7 +87,7 @@ def test_what_may_be_resumed_exists() -> None:
     known = set(flatten(composed("data=image_folder")))
     known |= set(flatten(composed("model=cyclegan", "data=unpaired_folders")))
     known |= set(flatten(composed("data=webdataset"))) | set(flatten(composed("data=arrays")))
-    known |= {"data.path"}
+    known |= set(flatten(composed("data=huggingface")))
     assert known >= RESUMABLE
 
 

@@ -143,7 +143,9 @@ class Arrays(DataSource):
         classes, names = (0, ()) if labels is None else (labels.count, labels.names)
         if not layout.is_image:
             problems = [
-                Problem(f"data.{key}", value, "is of images, and the file holds vectors: null")
+                Problem(
+                    f"data.{key}", value, "is of images, and the file holds vectors. Set it to null"
+                )
                 for key, value in (("range", self.range), ("image_size", self.image_size))
                 if value is not None
             ]
