@@ -27,6 +27,7 @@ from gan_cli.runs.restore import as_it_was_seen, restore
 from gan_cli.runs.resume import Config, Start, find_start
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
+from gan_cli.settings.objectives import with_evaluations
 from gan_cli.settings.trial import try_users_networks
 from gan_cli.settings.trust import load_without_download, without_download
 from gan_cli.system import environment
@@ -114,15 +115,18 @@ def checked_start(
     Raises:
         UserError: there is no such start, or the config makes no sense.
     """
+    config, evaluated = with_evaluations(config, from_command_line)
     find = find_restart if restarts() else find_start
     start = find(config, from_command_line, stack.enter_context)
+    if start.from_user:
+        start = replace(start, messages=(*start.messages, *evaluated))
     if start.config["threads"] is None:  # the count belongs to the run: it changes results
         threads = environment.default_threads()
         start = replace(start, config={**start.config, "threads": threads})
     start = start.with_data_found(from_command_line)
     trusted = start.from_user or start.config["trust_checkpoint"]
     config = start.located or start.config
-    more = objective_problems(config)
+    more = objective_problems(config, from_command_line)
     notes = check(
         config, trusted=trusted, from_command_line=from_command_line, world=ranks.world, more=more
     )

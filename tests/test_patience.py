@@ -327,31 +327,52 @@ def test_all_processes_stop_at_the_same_step(tmp_path: Path) -> None:
     assert state["patience"] == Patience(KEY, "minimize", 1.0, 0.1, 2, 2).as_stored()
 
 
-def test_a_short_name_is_refused_while_nothing_measures_it(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(METRICS, "referee", raising=False)
-    result = cli(*SMALL, "steps=4", "eval_every=2", "objective=referee")
-    assert result.code == 2
-    assert "objective=referee: this version has no metric referee" in result.err
-    assert not Path("outputs").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["eval_every=2", "direction=maximize"], "direction=maximize: objective=referee ranks by"),
         (["eval_every=0"], "objective=referee: evaluations measure it: set eval_every=N"),
         (["eval_every=2", "eval_metrics=diversity"], "eval_metrics=diversity: lacks referee"),
+        (["objective=eval/jsd_at_least_pixels"], "eval/jsd_at_least_pixels: gan-evaluate measures"),
+        (["objective=divergence/jsd", "eval_every=0"], "divergence/jsd: evaluations measure it"),
     ],
 )
 def test_what_a_short_name_needs(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
-    monkeypatch.setitem(METRICS, "referee", quality(VALUES))
-    result = cli(*SMALL, "steps=4", "objective=referee", *arguments)
+    result = cli(
+        *SMALL,
+        "steps=4",
+        *([] if "objective" in arguments[0] else ["objective=referee"]),
+        *arguments,
+    )
     assert result.code == 2
     assert words in result.err
+
+
+def test_an_objective_that_evaluations_measure_brings_evaluations(cli: Cli) -> None:
+    """A tenth of all steps apart; what the command line or a stored run says comes first."""
+    given = ["data=digits", "data.batch_size=20", "sample_every=0", "threads=1"]
+    result = cli(*given, "steps=25", "objective=eval/diversity_fake", "name=x", "patience=20")
+    assert result.code == 0, result.err
+    assert "note: eval_every=2, because evaluations measure objective=eval/diversity" in result.out
+    lines = [json.loads(x) for x in Path("outputs/x/metrics.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in lines if "eval/diversity_fake" in x] == list(range(2, 25, 2))
+    result = cli("resume=outputs/x", "steps=50")
+    assert result.code == 0
+    assert "eval_every" not in result.out
+    assert newest("x")["config"]["eval_every"] == 2
+    result = cli(*given, "steps=2", "objective=eval/diversity_fake", "eval_every=1", "name=y")
+    assert "eval_every" not in result.out
+    assert cli(*given, "steps=2", "objective=loss/g", "name=z").code == 0
+    assert newest("z")["config"]["eval_every"] == 0
+    result = cli("resume=outputs/z", "steps=4", "objective=eval/diversity_fake")
+    assert result.code == 2
+    assert "set eval_every=N" in result.err
+    assert (
+        cli("resume=outputs/z", "steps=4", "objective=eval/diversity_fake", "eval_every=2").code
+        == 0
+    )
 
 
 def test_a_short_name_stands_for_its_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +381,7 @@ def test_a_short_name_stands_for_its_key(cli: Cli, monkeypatch: pytest.MonkeyPat
     def measure(subject: Subject) -> Results:
         return Results({"eval/jsd_at_least": VALUES[STEP[0]]})
 
-    metric = Metric(measure, lambda _: None, "a test's", costly=True)
+    metric = Metric(measure, lambda _: None, "a test's", costly=True, keys=("jsd_at_least",))
     for name in [*METRICS]:
         monkeypatch.delitem(METRICS, name)
     monkeypatch.setitem(METRICS, "referee", metric)

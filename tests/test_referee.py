@@ -150,12 +150,12 @@ def test_images_are_judged_as_bytes() -> None:
 @pytest.mark.parametrize("conditional", [False, True])
 def test_images_on_pixels_and_through_a_map(conditional: bool) -> None:
     blank = measure(of_digits(Blank(), conditional=conditional), ["referee"]).scalars
-    for end in ("", "_map"):
+    for end in ("", "_pixels"):
         assert 0.6 < blank[f"eval/jsd_at_least{end}"] < math.log(2)
         assert blank[f"eval/tv_at_least{end}"] > 0.9
         assert blank[f"eval/two_sample_p{end}"] < 1e-6
     good = measure(of_digits(Copier(digits()[1]), conditional=conditional), ["referee"]).scalars
-    for end in ("", "_map"):
+    for end in ("", "_pixels"):
         assert good[f"eval/jsd_at_least{end}"] < 0.1
 
 
@@ -170,7 +170,7 @@ class Liar(Copier):
 def test_a_conditional_model_is_judged_with_its_labels() -> None:
     """The images alone are right; only a critic that sees labels can tell."""
     values = measure(of_digits(Liar(digits()[0]), conditional=True), ["referee"]).scalars
-    assert values["eval/jsd_at_least_map"] > 0.3
+    assert values["eval/jsd_at_least"] > 0.3
 
 
 def test_translations_are_judged_in_both_domains() -> None:
@@ -184,9 +184,14 @@ def test_translations_are_judged_in_both_domains() -> None:
     game = Translator(test)
     game.spec = PairSpec(test.a.spec, test.b.spec)
     values = measure(Subject(game, reference, n=300, seed=0), ["referee"]).scalars
-    for end in ("_a", "_b", "_map_a", "_map_b"):
+    for end in ("_a", "_b", "_pixels_a", "_pixels_b"):
         assert values[f"eval/jsd_at_least{end}"] == 0.0
         assert values[f"eval/two_sample_p{end}"] == 1.0  # each translation is its pair
+    errors = [values[f"eval/jsd_at_least_{domain}_error"] for domain in "ab"]
+    assert values["eval/jsd_at_least"] == 0.0
+    assert values["eval/jsd_at_least_error"] == pytest.approx(math.hypot(*errors) / 2)
+    estimates = [values[f"eval/jsd_estimate_{domain}"] for domain in "ab"]
+    assert values["eval/jsd_estimate"] == pytest.approx(sum(estimates) / 2)
 
 
 def test_without_held_out_data_it_is_refused(cli: Cli) -> None:
@@ -222,10 +227,13 @@ def test_the_metric_in_training_and_afterwards(cli: Cli, model: list[str]) -> No
     assert cli(*model, *each, "steps=2", "sample_every=0", "name=run").code == 0
     line = json.loads(Path("outputs/run/metrics.jsonl").read_text().splitlines()[-1])
     assert line["eval/jsd_at_least"] > 0.2
+    assert line["eval/jsd_at_least_error"] == line["eval/jsd_estimate_error"] > 0
+    assert "eval/jsd_at_least_pixels" not in line  # they take longest, and say least
     result = cli("run=outputs/run", "metrics=[referee]", "n=200", app=commands.EVALUATE)
     assert result.code == 0, result.err
     values = json.loads(Path("outputs/run/evaluation.json").read_text())
     assert values["eval/jsd_at_least"] > 0.2
+    assert ("eval/jsd_at_least_pixels" in values) == ("model=dcgan" in model)
 
 
 def test_the_benchmark_knows_the_truth() -> None:

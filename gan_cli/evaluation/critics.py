@@ -19,6 +19,7 @@ from torch.nn.functional import logsigmoid, softplus
 from gan_cli.games.base import evaluating
 from gan_cli.seeding import generator_for
 from gan_cli.system.stopping import polled
+from gan_cli.training.optimizers import light
 
 CHUNK = 8192  # data that a critic looks at at once
 NEWTON_STEPS = 30  # of the calibration; it has two numbers to find
@@ -115,7 +116,9 @@ def fit(critic: Critic, part: Part, stop: Part, *, effort: Effort, seed: int) ->
     Minimises softplus(-D(x)) + softplus(D(G(z))), which is -V(D, G) of eq. 1 in 2014.
     """
     network, draws = critic.network.train(), generator_for(seed, "referee", "batches")
-    optimizer = torch.optim.Adam(network.parameters(), lr=effort.rate, betas=(0.5, 0.99))
+    optimizer = light(torch.optim.Adam)(
+        network.parameters(), lr=effort.rate, betas=(0.5, 0.99), fused=True
+    )
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, effort.steps)
     average = copy.deepcopy(network)
     best, state, looks = loss_of(critic, stop), copy.deepcopy(network.state_dict()), 0

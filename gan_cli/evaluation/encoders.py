@@ -17,6 +17,7 @@ from gan_cli.errors import Problem, UserError
 from gan_cli.evaluation.cache import cached, identity
 from gan_cli.seeding import generator_for
 from gan_cli.system.stopping import polled
+from gan_cli.training.optimizers import light
 
 LARGEST = 32  # pixels of the longer side that the classifier sees
 SMALLEST = 7  # pixels where it stops halving
@@ -165,7 +166,7 @@ def fit(
 ) -> None:
     """Train with Adam and one cycle of the learning rate (Smith & Topin 2018)."""
     network.train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=RATE, weight_decay=1e-4)
+    optimizer = light(torch.optim.Adam)(network.parameters(), lr=RATE, weight_decay=1e-4)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
     generator = generator_for(0, "classifier")
     for step in range(STEPS):

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from gan_cli.data.base import AnyDataset, Progress
+from gan_cli.evaluation.objective import costly_metric_of
 from gan_cli.evaluation.reference import Reference, at_hand
 from gan_cli.evaluation.registry import METRICS, choose, measure
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.games.base import Game
-from gan_cli.settings.objectives import SHORT, short_name_of
 from gan_cli.settings.targets import Node
 
 
@@ -59,9 +59,9 @@ def evaluation_of(
     )
     subject = Subject(game, reference, n=config["eval_samples"], seed=0)
     names = choose(config["eval_metrics"], subject, key="eval_metrics", training=True)
-    short = short_name_of(config["objective"])
-    if short is not None and SHORT[short].metric not in names:  # because it takes long
-        names += choose(SHORT[short].metric, subject, key="objective", training=True)
+    metric = costly_metric_of(config["objective"])
+    if metric is not None and metric not in names:
+        names += choose(metric, subject, key="objective", training=True)
     with undisturbed(device):
         for name in names:
             METRICS[name].prepare(reference)

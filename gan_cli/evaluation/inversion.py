@@ -16,6 +16,7 @@ from torch import Tensor
 from gan_cli.games.base import evaluating
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.system.stopping import polled
+from gan_cli.training.optimizers import light
 
 STARTS, STEPS = 8, 300
 RATE = 0.3  # of Adam at first, in standard deviations of the prior; it fades to 0 as a cosine
@@ -97,7 +98,7 @@ def descend(
     generator, noise = game.generators_in_use, game.noise
     rate = RATE * z.std().item() if z.numel() > 1 else RATE
     z = z.clone()
-    optimizer = torch.optim.Adam([z], lr=rate)
+    optimizer = light(torch.optim.Adam)([z], lr=rate)
 
     def errors() -> Tensor:
         made: Tensor = generator(noise.onto_support(z), labels)  # on a sphere: along it

@@ -23,6 +23,7 @@ from gan_cli.games.from_noise import FromNoise
 from gan_cli.losses import value
 from gan_cli.seeding import generator_for
 from gan_cli.system.stopping import polled
+from gan_cli.training.optimizers import light
 
 KEY = "eval/nash_gap"
 CHUNK = 1000  # data judged at once
@@ -128,7 +129,9 @@ class _Tries:
     def _trained(self, start: nn.Module, loss: Callable[..., Tensor], name: str) -> nn.Module:
         tried = copy.deepcopy(start).requires_grad_(True).eval()
         draws = generator_for(self.seed, "nash", name)
-        optimizer = torch.optim.Adam(tried.parameters(), lr=self.effort.rate, betas=(0.5, 0.99))
+        optimizer = light(torch.optim.Adam)(
+            tried.parameters(), lr=self.effort.rate, betas=(0.5, 0.99)
+        )
         rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.effort.steps)
         x, labels = self.train
         for _ in polled(range(self.effort.steps)):

@@ -14,7 +14,7 @@ to judge: the bound's slack falls with the square root of what is judged.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,10 @@ class Candidate:
     encode: Encode
     effort: Effort
 
+    def hurried(self) -> Candidate:
+        """The same with a quarter of the steps: training waits for it."""
+        return replace(self, effort=replace(self.effort, steps=self.effort.steps // 4))
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -50,6 +54,8 @@ class Verdict:
 
     Attributes:
         values: of each judged datum, with the mean (V + log 4) / 2; float64 (n,), in nats.
+        leads: likewise the share of right answers less that of wrong ones on its samples, which on
+            average is P(D > 1/2) - Q(D > 1/2); float64 (n,), from -1 to 1.
         jsd_at_least: in nats, from 0 to log 2; the JSD is less in 5 % of all cases at most.
         tv_at_least: likewise of the total variation, from 0 to 1.
         p: of the test whether D > 1/2 tells real from generated.
@@ -57,6 +63,7 @@ class Verdict:
     """
 
     values: Tensor
+    leads: Tensor
     jsd_at_least: float
     tv_at_least: float
     p: float
@@ -113,8 +120,9 @@ def verdict(critic: Critic, judged: Part) -> Verdict:
     values, (low, high) = terms(real, fake), ends(critic.clip)
     jsd = lower_bound(values, low=low, high=high, delta=DELTA)
     hits, alarms = (real > 0).double(), (fake > 0).double().view(-1, len(real))
-    tv = lower_bound(hits - alarms.mean(dim=0), low=-1.0, high=1.0, delta=DELTA)
+    leads = hits - alarms.mean(dim=0)
+    tv = lower_bound(leads, low=-1.0, high=1.0, delta=DELTA)
     right, wrong = hits > alarms[0], hits < alarms[0]
     accuracy = (hits.mean() + 1 - alarms.mean()).item() / 2
     p = sign_test(int(right.sum()), int(wrong.sum()))
-    return Verdict(values, max(0.0, jsd), max(0.0, tv), p, accuracy)
+    return Verdict(values, leads, max(0.0, jsd), max(0.0, tv), p, accuracy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from gan_cli.data.base import Dataset
 from gan_cli.evaluation import critic_kinds
 from gan_cli.evaluation.critics import Part
 from gan_cli.evaluation.measures import mean
-from gan_cli.evaluation.referee import Verdict, referee
+from gan_cli.evaluation.referee import Candidate, Verdict, referee
 from gan_cli.evaluation.reference import RealData, Reference, unit
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.translation_measures import WAYS, translate
@@ -26,9 +27,11 @@ from gan_cli.theory.density import GaussianMixture
 FEWEST = 50  # held-out data below which nothing can be certified but the crudest faults
 STOP, MOST_STOP = 0.25, 1000  # share of held-out data that stop a critic, and at most so many
 MOST_IMAGES, MOST_POINTS, MOST_TRANSLATED = 20_000, 200_000, 1000  # at most so many fit a critic
+DRAWN = 50_000  # at least so many draws from a known density fit one
 EACH, ENOUGH = 4, 1000  # samples for each datum, at most, where data are few; enough to stop by
 BLOCK = 4096  # samples made at once
 FITTED, STOPPING, JUDGED = PURPOSES = ("fitted", "stop", "judged")
+RANKING = ("jsd_at_least", "jsd_estimate", "tv_at_least")  # numbers by which runs are compared
 Data = tuple[Tensor, Tensor | None]
 
 
@@ -58,7 +61,11 @@ def prepare_map(reference: Reference) -> None:
 
 
 def measure_referee(subject: Subject) -> Results:
-    """What a critic certifies, for images on pixels and through a map, in each domain."""
+    """What a critic certifies, in each domain; of two domains also the mean of the distances.
+
+    Images are seen through a map. The pixels themselves tell real from generated long before
+    samples are good, so they are judged besides, but not in training.
+    """
     began = time.monotonic()
     scalars: dict[str, float] = {}
     for suffix, real in polled(real_of(subject).items()):
@@ -69,6 +76,10 @@ def measure_referee(subject: Subject) -> Results:
             parts = parts_of_translations(subject, suffix[1:])
             spec = replace(real.train.spec, classes=0, class_names=())
         scalars |= judged_by_all(subject, real, parts, spec, suffix=suffix)
+    for key in (f"eval/{name}" for name in RANKING if not isinstance(subject.game, FromNoise)):
+        scalars[key] = (scalars[f"{key}_a"] + scalars[f"{key}_b"]) / 2
+        errors = (scalars[f"{key}_{domain}_error"] for domain in "ab")
+        scalars[f"{key}_error"] = math.hypot(*errors) / 2
     return Results(scalars | {"system/referee_seconds": time.monotonic() - began})
 
 
@@ -81,25 +92,31 @@ def judged_by_all(
         f"eval/referee_judged{suffix}": float(len(parts[-1].real)),
         f"eval/referee_fitted{suffix}": float(len(parts[0].real)),
     }
+
+    def judge(candidates: list[Candidate], parts: list[Part], suffix: str) -> dict[str, float]:
+        return numbers(referee(candidates, *parts, seed=seed, device=device), suffix)
+
     if not spec.is_image:
-        candidates = critic_kinds.of_points(spec, parts[0])
-        return scalars | numbers(referee(candidates, *parts, seed=seed, device=device), suffix)
-    candidates = critic_kinds.of_images(spec)
-    scalars |= numbers(referee(candidates, *parts, seed=seed, device=device), suffix)
+        return scalars | judge(critic_kinds.of_points(spec, parts[0]), parts, suffix)
     mapped = [part.mapped(lambda x: seen_through_map(x, real)) for part in parts]
     of_map = DataSpec((mapped[0].real.shape[1],), None, classes=spec.classes)
     candidates = critic_kinds.of_vectors(of_map, mapped[0])
-    return scalars | numbers(
-        referee(candidates, *mapped, seed=seed, device=device), f"_map{suffix}"
-    )
+    if subject.in_training:
+        return scalars | judge([kind.hurried() for kind in candidates], mapped, suffix)
+    scalars |= judge(candidates, mapped, suffix)
+    return scalars | judge(critic_kinds.of_images(spec), parts, f"_pixels{suffix}")
 
 
 def numbers(verdict: Verdict, suffix: str) -> dict[str, float]:
-    """A verdict by log key."""
-    return {
-        f"eval/jsd_at_least{suffix}": verdict.jsd_at_least,
-        **mean(verdict.values, f"eval/jsd_estimate{suffix}"),
-        f"eval/tv_at_least{suffix}": verdict.tv_at_least,
+    """A verdict by log key; a bound's error is that of the mean that it bounds."""
+    jsd, tv = (f"eval/{name}_at_least{suffix}" for name in ("jsd", "tv"))
+    estimate = f"eval/jsd_estimate{suffix}"
+    scalars = mean(verdict.values, estimate)
+    return scalars | {
+        jsd: verdict.jsd_at_least,
+        f"{jsd}_error": scalars[f"{estimate}_error"],
+        tv: verdict.tv_at_least,
+        f"{tv}_error": mean(verdict.leads, tv)[f"{tv}_error"],
         f"eval/two_sample_p{suffix}": verdict.p,
     }
 
@@ -184,7 +201,7 @@ def parted_data(subject: Subject, real: RealData) -> list[Data]:
     most = MOST_TRANSLATED
     if isinstance(subject.game, FromNoise):
         most = MOST_IMAGES if real.train.spec.is_image else MOST_POINTS
-    fitted = shuffled(len(real.train), subject.seed, "train")[: min(most, 2 * n)]
+    fitted = shuffled(len(real.train), subject.seed, "train")[: min(most, fitted_by(subject))]
     return [
         unit(real.train, fitted), unit(held, order[:stop]), unit(held, order[stop : stop + n]),
     ]  # fmt: skip
@@ -195,11 +212,16 @@ def drawn_data(subject: Subject) -> list[Data]:
     density, n = density_of(subject), subject.n
     assert density is not None
     kind = "in training" if subject.in_training else "afterwards"
-    sizes = (min(2 * n, MOST_POINTS), max(FEWEST, round(STOP * n)), n)
+    sizes = (min(max(DRAWN, 2 * n), MOST_POINTS), max(FEWEST, round(STOP * n)), n)
     return [
         density.sample(size, generator=generator_for(subject.seed, "referee", purpose, kind))
         for purpose, size in zip(PURPOSES, sizes, strict=True)
     ]
+
+
+def fitted_by(subject: Subject) -> int:
+    """How many data fit a critic, if there are so many."""
+    return subject.n if subject.in_training else 2 * subject.n
 
 
 def density_of(subject: Subject) -> GaussianMixture | None:

@@ -26,7 +26,12 @@ from gan_cli.evaluation.measures import (
     prdc,
 )
 from gan_cli.evaluation.nash import measure_nash_gap
-from gan_cli.evaluation.referee_measures import measure_referee, no_held_out, prepare_map
+from gan_cli.evaluation.referee_measures import (
+    RANKING,
+    measure_referee,
+    no_held_out,
+    prepare_map,
+)
 from gan_cli.evaluation.reference import Reference
 from gan_cli.evaluation.subject import Results, Subject
 from gan_cli.evaluation.suited import (
@@ -61,6 +66,8 @@ class Metric:
         says: what it is, in a line.
         costly: takes long, and so is measured in training only if asked for by name.
         prepare: gets what it needs beside the model.
+        keys: of a costly metric, what can be a run's objective; below `eval/`.
+        keys_afterwards: what only gan-evaluate measures.
     """
 
     measure: Callable[[Subject], Results]
@@ -68,6 +75,8 @@ class Metric:
     says: str
     costly: bool = False
     prepare: Callable[[Reference], object] = lambda _: None
+    keys: tuple[str, ...] = ()
+    keys_afterwards: tuple[str, ...] = ()
 
 
 def classifier_of_data(reference: Reference) -> object:
@@ -105,6 +114,7 @@ METRICS: dict[str, Metric] = {
         first_of(not_from_noise, no_value, no_test_data),
         "what D or G could still gain alone, as far as retraining finds it",
         costly=True,
+        keys=("nash_gap",),
     ),
     "referee": Metric(
         measure_referee,
@@ -112,6 +122,8 @@ METRICS: dict[str, Metric] = {
         "how far p_g is from p_data at least, certified on held-out data by a fresh critic",
         costly=True,
         prepare=prepare_map,
+        keys=RANKING,
+        keys_afterwards=tuple(f"{key}_pixels" for key in RANKING),
     ),
     "parzen": Metric(
         measure_parzen,
@@ -141,6 +153,7 @@ METRICS: dict[str, Metric] = {
         first_of(SEEN, too_few_for_fid),
         "Frechet Inception distance",
         costly=True,
+        keys=("fid",),
         prepare=inception_network,
     ),
     "kid": Metric(
@@ -148,6 +161,7 @@ METRICS: dict[str, Metric] = {
         SEEN,
         "kernel Inception distance",
         costly=True,
+        keys=("kid",),
         prepare=inception_network,
     ),
     "prdc_inception": Metric(
@@ -155,6 +169,7 @@ METRICS: dict[str, Metric] = {
         SEEN,
         "precision, ... on Inception's features",
         costly=True,
+        keys=tuple(f"{k}_inception" for k in ("precision", "recall", "density", "coverage")),
         prepare=inception_network,
     ),
     "label_agreement": Metric(
@@ -168,12 +183,14 @@ METRICS: dict[str, Metric] = {
         first_of(CLASSIFIED, not_conditional, no_test_data),
         "test error of a nearest-neighbour classifier fitted on 50,000 samples",
         costly=True,
+        keys=("nn_error",),
     ),
     "discriminator_features": Metric(
         measure_discriminator_features,
         first_of(not_from_noise, not_images, no_convolutions, no_labels, no_test_data),
         "test accuracy of a linear classifier on D's features",
         costly=True,
+        keys=("discriminator_features",),
     ),
     "diversity": Metric(
         measure_diversity, not_from_noise, "mean pairwise distance, of samples and of data"
@@ -188,6 +205,7 @@ METRICS: dict[str, Metric] = {
         first_of(not_from_noise, no_test_data, too_few_held_out),
         "share of samples that copy training data, a test with a p-value, and a picture",
         costly=True,
+        keys=("copies",),
     ),
     "cycle": Metric(measure_cycle, not_translating, "error of translating there and back"),
     "translation": Metric(

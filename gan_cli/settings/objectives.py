@@ -1,8 +1,8 @@
-"""Objectives: short names of some, and what `patience` needs of one."""
+"""Objectives: short names of some, when evaluations measure them, and what `patience` needs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from gan_cli.errors import Problem
 #: Keys that evaluations measure; all others are logged at other steps, or say how the game stands.
 MEASURED = ("divergence/jsd", "divergence/kl_data_g", "divergence/kl_g_data")
 MEASURED_GROUPS = ("eval/", "modes/", "discriminator/", "value/")
+EVALUATIONS = 10  # of a run that is ranked by what they measure, if no cadence is given
 
 
 @dataclass(frozen=True)
@@ -18,23 +19,16 @@ class Objective:
     """An objective that has a short name.
 
     Attributes:
-        name: of its key in metrics.jsonl, below `eval/`.
+        key: in metrics.jsonl.
         direction: which values are good.
-        metric: that measures it.
     """
 
-    name: str
+    key: str
     direction: str
-    metric: str
-
-    @property
-    def key(self) -> str:
-        """In metrics.jsonl."""
-        return f"eval/{self.name}"
 
 
 #: By their short names.
-SHORT = {"referee": Objective("jsd_at_least", direction="minimize", metric="referee")}
+SHORT = {"referee": Objective("eval/jsd_at_least", direction="minimize")}
 
 
 def with_key(config: dict[str, Any]) -> dict[str, Any]:
@@ -48,6 +42,29 @@ def short_name_of(key: object) -> str | None:
     return next((name for name, objective in SHORT.items() if objective.key == key), None)
 
 
+def is_measured(objective: str | None) -> bool:
+    """Whether an objective is logged at evaluations alone."""
+    if objective is None:
+        return False
+    return objective in MEASURED or objective.startswith(MEASURED_GROUPS)
+
+
+def with_evaluations(
+    config: dict[str, Any], from_command_line: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The config of a new run with evaluations if its objective needs some, and a note on them.
+
+    `eval_every` given as 0 stays 0, which `check` rejects.
+    """
+    lacking = not config["eval_every"] and "eval_every" not in from_command_line
+    steps = config["steps"]
+    if not (lacking and is_measured(config["objective"]) and isinstance(steps, int) and steps > 0):
+        return config, []
+    every = max(1, steps // EVALUATIONS)
+    note = f"eval_every={every}, because evaluations measure objective={config['objective']}."
+    return {**config, "eval_every": every}, [note]
+
+
 def patience_problems(config: Mapping[str, Any]) -> list[Problem]:
     """What `patience` lacks to have any effect."""
     patience, objective = config["patience"], config["objective"]
@@ -56,7 +73,7 @@ def patience_problems(config: Mapping[str, Any]) -> list[Problem]:
     lacking = []
     if objective is None:
         lacking.append("objective=KEY, such as eval/frechet_classifier or divergence/jsd")
-    elif objective not in MEASURED and not objective.startswith(MEASURED_GROUPS):
+    elif not is_measured(objective):
         lacking.append(
             "an objective that evaluations measure, such as eval/frechet_classifier or "
             f"divergence/jsd, which {objective} is not"

@@ -87,6 +87,6 @@ def _bets(values: Tensor, delta: float) -> Tensor:
 
 def sign_test(right: int, wrong: int) -> float:
     """The probability of so many right out of right + wrong, or more, by tossing a coin."""
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
-    return float(binom.sf(right - 1, right + wrong, 0.5))
+    return float(bdtrc(right - 1, right + wrong, 0.5))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+Kind = TypeVar("Kind", bound=Optimizer)
 #: Methods that import torch._dynamo on their first call, only to keep it from tracing them.
 WRAPPED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
-def light(kind: type[Optimizer]) -> type[Optimizer]:
+def light(kind: type[Kind]) -> type[Kind]:
     """`kind` with its own methods bare of their wrappers: the import takes a second of every start.
 
     Steps are the same; they just cannot be differentiated, compiled or hooked.
@@ -23,7 +24,7 @@ def light(kind: type[Optimizer]) -> type[Optimizer]:
     step = inspect.unwrap(kind.step)
     bare["step"] = torch.no_grad()(straight(step) if kind is Adam else step)
     bare["step"].hooked = True  # or each optimizer that is made would wrap it for hooks
-    return type(kind.__name__, (kind,), bare)
+    return cast(type[Kind], type(kind.__name__, (kind,), bare))
 
 
 def straight(step: Callable[[Adam], object]) -> Callable[[Adam], None]:
