@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_cli.data.base import Dataset
 from gan_cli.data.labels import Labels, numbers_of, require_floats, whole
 from gan_cli.errors import (
     Problem,
@@ -34,7 +35,7 @@ from gan_cli.settings.trust import (
     require_known_places,
     without_download,
 )
-from gan_cli.spec import AnySpec, spec_from
+from gan_cli.spec import AnySpec, DataSpec, spec_from
 from gan_cli.system.device import resolve_device
 from gan_cli.system.progress import LoadingBar
 from gan_cli.system.shell import expand_home
@@ -67,6 +68,8 @@ class TrainedModel:
 
     def sample(self, n: int, labels: Labels | None = None, seed: int = 0) -> Tensor:
         """Draw n samples, float32 (n, *shape) on the CPU, in the data's range (`spec`).
+
+        Points are in the data's own units, also if networks saw them standardised.
 
         Args:
             n: how many, at least 1.
@@ -152,7 +155,8 @@ class TrainedModel:
         if numbers is not None:
             y = torch.tensor(numbers)[torch.arange(len(z)) % len(numbers)]
         device = game.fixed_noise.device
-        return game.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
+        x = game.map_noise(z.to(device), None if y is None else y.to(device)).cpu()
+        return game.spec.in_own_units(x).to(x.dtype)
 
     def label_numbers(self, labels: Labels | None) -> list[int] | None:
         """Labels as numbers; None if the model takes none.
@@ -236,7 +240,7 @@ def open_reference(config: Mapping[str, Any], model: TrainedModel, terminal: Ter
     if config["trust_checkpoint"]:
         loaded = load_data(trained_on, progress=progress)
     else:
-        require_known_places(trained_on)
+        require_known_places(trained_on, named)
         notes = [*notes, *path_notes(trained_on, named)]
         load = load_data if "data.root" in named else load_without_download
         loaded = load(trained_on, progress=progress)
@@ -244,6 +248,8 @@ def open_reference(config: Mapping[str, Any], model: TrainedModel, terminal: Ter
     for note in notes:
         terminal.say(f"note: {note}")
     dataset = at_hand(loaded, config["n"], progress)
+    if isinstance(dataset, Dataset) and isinstance(model.spec, DataSpec):
+        dataset = dataset.scaled_like(model.spec)  # not as files that changed since would be
     if dataset is not loaded:
         for note in dataset.notes:
             terminal.say(f"note: {note}")

@@ -46,16 +46,18 @@ def draw(
     """A sheet of images, or points beside real ones.
 
     Args:
-        samples: generated data (n, *shape), in the data's range.
+        samples: generated data (n, *shape), as networks see them.
         spec: what the data is.
-        real: real points to plot beside, (n, dim); not used for images.
+        real: real points to plot beside, (n, dim), likewise; not used for images.
         columns: of the sheet; None: as many as rows. Not used for points.
         captions: one below each image; empty: none. Not used for points.
         rows: a name for each row; empty: none. Not used for points.
     """
     if spec.is_image:
         return sheet(to_bytes(samples, spec), columns=columns, captions=captions, rows=rows)
-    return plot_points(samples.cpu(), real.cpu())
+    if spec.size > 2:
+        return plot_points(samples.float().cpu(), real.float().cpu())
+    return plot_points(*(spec.in_own_units(x.cpu()) for x in (samples, real)))
 
 
 def to_bytes(samples: Tensor, spec: DataSpec) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REAL, FAKE = "#9aa0a6", "#d1495b"
+UNEQUAL = 8  # times as wide: ranges that need axes of their own
 SHORT = (-3, 4)  # powers of ten that axes write out
 
 
@@ -32,7 +34,9 @@ def to_picture(figure: Figure) -> np.ndarray:
 
 
 def plot_points(samples: Tensor, real: Tensor) -> np.ndarray:
-    """Histograms (1-D), or scatters (first two coordinates), of real and of generated points."""
+    """Histograms (1-D) or scatters of real and of generated points."""
+    if real.shape[1] > 2:
+        return plot_components(samples, real)
     if real.shape[1] == 1:
         figure = _figure_with_margins(5, 5, left=0.14, right=0.97, bottom=0.1, top=0.92)
         axes = figure.add_subplot()
@@ -42,8 +46,43 @@ def plot_points(samples: Tensor, real: Tensor) -> np.ndarray:
         return to_picture(figure)
     figure = _figure_with_margins(8, 4.3, left=0.08, right=0.99, bottom=0.11, top=0.93)
     left, right = figure.subplots(1, 2, sharey=True)
-    _scatter(left, real, _limits(real), color=REAL, label="real")
-    _scatter(right, samples, _limits(real), color=FAKE, label="generated")
+    _scatter(left, real, _limits_of_each(real), color=REAL, label="real")
+    _scatter(right, samples, _limits_of_each(real), color=FAKE, label="generated")
+    return to_picture(figure)
+
+
+def plot_components(samples: Tensor, real: Tensor) -> np.ndarray:
+    """Points in more than two dimensions, on the two directions in which real ones spread most.
+
+    Args:
+        samples: generated points, float32 (n, d), d > 2.
+        real: real points, float32 (m, d).
+    """
+    center = real.mean(dim=0)
+    centered = (real - center).double()
+    with torch.random.fork_rng(devices=[]):  # the algorithm draws; the run's stream is its own
+        torch.manual_seed(0)
+        _, spread, directions = torch.pca_lowrank(centered, q=min(2, *real.shape), niter=4)
+    total = centered.square().sum().clamp_min(1e-300)
+    share = float(spread.square().sum() / total)
+    if directions.shape[1] < 2:  # a single point
+        directions = torch.eye(real.shape[1], 2, dtype=torch.float64)
+    # A direction and its opposite are equally good: take the one whose largest entry is positive.
+    largest = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
+    directions = directions * torch.where(largest < 0, -1.0, 1.0)
+    fake, true = (samples - center).double() @ directions, centered @ directions
+    figure = _figure_with_margins(8, 4.6, left=0.08, right=0.99, bottom=0.11, top=0.87)
+    of = f"principal components 1 and 2 of the real data in {real.shape[1]} dimensions"
+    figure.suptitle(f"{of}: {100 * share:.0f} % of their variance", fontsize=10)
+    left, right = figure.subplots(1, 2, sharey=True)
+    limits = _limits_of_each(true)
+    for axes, points, color, label in (
+        (left, true, REAL, "real"),
+        (right, fake, FAKE, "generated"),
+    ):
+        _scatter(axes, points, limits, color=color, label=label)
+        axes.set_xlabel("component 1")
+        axes.set_ylabel("component 2")
     return to_picture(figure)
 
 
@@ -77,25 +116,33 @@ def _histograms(axes: Axes, samples: Tensor, real: Tensor) -> None:
 
 
 def _scatter(
-    axes: Axes, points: Tensor, limits: tuple[float, float], *, color: str, label: str
+    axes: Axes, points: Tensor, limits: list[tuple[float, float]], *, color: str, label: str
 ) -> None:
-    """The first two coordinates of points, and in the title how many lie outside the axes."""
-    low, high = limits
+    """Points of the plane, and in the title how many lie outside the axes."""
+    low, high = (torch.tensor(ends, dtype=points.dtype) for ends in zip(*limits, strict=True))
     axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=3, c=color)
-    inside = ((points[:, :2] >= low) & (points[:, :2] <= high)).all(dim=1).sum().item()
+    inside = ((points >= low) & (points <= high)).all(dim=1).sum().item()
     outside = f", {len(points) - inside} of them outside" if inside < len(points) else ""
-    of = "" if points.shape[1] == 2 else f" (2 of {points.shape[1]} coordinates)"
-    axes.set_title(f"{len(points)} {label}{of}{outside}", fontsize=10)
-    axes.set_xlim(low, high)
-    axes.set_ylim(low, high)
+    axes.set_title(f"{len(points)} {label}{outside}", fontsize=10)
+    axes.set_xlim(*limits[0])
+    axes.set_ylim(*limits[1])
     axes.set_xlabel("x1")
     axes.set_ylabel("x2")
     axes.ticklabel_format(scilimits=SHORT)
-    axes.set_aspect("equal")
+    if limits[0] == limits[1]:
+        axes.set_aspect("equal")
 
 
 def _limits(real: Tensor) -> tuple[float, float]:
-    """One range for all axes: the real data's, with a margin."""
-    low, high = float(real[:, :2].min()), float(real[:, :2].max())
-    margin = 0.25 * max(high - low, 1e-6)
+    """The real data's range, with a margin."""
+    low, high = float(real.min()), float(real.max())
+    margin = 0.25 * max(high - low, 1e-6, 1e-6 * abs(high))
     return low - margin, high + margin
+
+
+def _limits_of_each(real: Tensor) -> list[tuple[float, float]]:
+    """One range for both axes of the plane; each its own where one would hide the other."""
+    each = [_limits(column) for column in real.T]
+    both = _limits(real)
+    narrowest = min(high - low for low, high in each)
+    return each if narrowest * UNEQUAL < both[1] - both[0] else [both, both]

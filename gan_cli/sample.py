@@ -1,4 +1,4 @@
-"""gan-sample: pictures from a trained run."""
+"""gan-sample: pictures and arrays of samples from a trained run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from gan_cli.games.from_noise import FromNoise
 from gan_cli.loading import open_run
 from gan_cli.pictures import titled, to_bytes, write_png
 from gan_cli.runs.directory import is_run, require_contained, require_inside
-from gan_cli.sampling.check import config_problems
+from gan_cli.sampling.arrays import write_array
+from gan_cli.sampling.check import PLACES, config_problems
 from gan_cli.sampling.modes import FOR_EACH_LABEL, FOR_POINTS, MODES
 from gan_cli.sampling.request import Request
 from gan_cli.system.terminal import Terminal
@@ -48,7 +49,7 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
             require_contained(model.directory)
         require_inside(default, model.directory, key="run")
     try:
-        written = write_images(request, out) if MODES[mode] is None else place_for(out, mode)
+        written, notes = written_or_place(request, out)
     except OSError as error:
         raise UserError(unwritable(out, error)) from error
     if (make := MODES[mode]) is not None:
@@ -59,12 +60,26 @@ def run(config: dict[str, Any], from_command_line: list[str]) -> int:  # noqa: A
             write_png(written, titled(drawn.picture, title))
         except OSError as error:
             raise UserError(unwritable(out, error)) from error
-        for note in drawn.notes:
-            terminal.say(note)
+        notes = drawn.notes
+    for note in notes:
+        terminal.say(note)
     average = "" if model.game.average is None else ", averaged weights"
     seeds = ", ".join(map(str, request.seeds))
     terminal.say(f"{mode} of step {model.step}, seed {seeds}{average}: {written}")
     return 0
+
+
+def written_or_place(request: Request, out: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write files of a mode that draws no picture, with notes; or say where the picture goes.
+
+    Raises:
+        OSError: nothing can be written there.
+        UserError: it is no place for this.
+    """
+    mode = request.config["mode"]
+    if mode == "images":
+        return write_images(request, out), ()
+    return write_array(request, out) if mode == "array" else (place_for(out, mode), ())
 
 
 def details_of(config: dict[str, Any]) -> dict[str, str]:
@@ -100,10 +115,19 @@ def open_request(config: dict[str, Any], terminal: Terminal) -> Request:
     mode, asked = config["mode"], config["labels"]
     if isinstance(asked, list) and mode in FOR_EACH_LABEL and request.n < len(asked):
         raise UserError(Problem("n", request.n, f"is fewer than the {len(asked)} labels asked for"))
+    if mode == "grid" and request.spec.is_image and (place := given_place(config)):
+        advice = "only a grid of points shows data; of images it shows samples alone"
+        raise UserError(Problem(*place, advice))
     if mode not in FOR_POINTS and not request.spec.is_image:
         advice = " or ".join(f"mode={name}" for name in FOR_POINTS)
         raise UserError(Problem("mode", mode, f"the run's data are points. Use {advice}."))
     return request
+
+
+def given_place(config: dict[str, Any]) -> tuple[str, str] | None:
+    """A key that says where data lie, and its value; None: none is given."""
+    given = ((key, config["data"][key.removeprefix("data.")]) for key in PLACES)
+    return next((place for place in given if place[1] is not None), None)
 
 
 def unwritable(out: Path, error: OSError) -> Problem:

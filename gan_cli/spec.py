@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 RGBA = 4  # channels of images with transparency, the last of which is opacity
@@ -22,12 +23,19 @@ class DataSpec:
         value_range: (-1, 1) or (0, 1) for images; None for points, which are unbounded.
         classes: number of labels; 0 for data without labels.
         class_names: their names; empty: they have none but their numbers.
+        mean: of each coordinate of points, in the data's own units. Networks see points from which
+            it was subtracted; empty: they see them as they are.
+        std: of each coordinate likewise, by which they were divided.
+        levels: the values that black and white have in the data's own units; None: 0 and 255.
     """
 
     shape: tuple[int, ...]
     value_range: tuple[float, float] | None
     classes: int = 0
     class_names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    levels: tuple[float, float] | None = None
 
     def to_unit(self, x: Tensor) -> Tensor:
         """Images in the data's range -> [0, 1]."""
@@ -42,11 +50,28 @@ class DataSpec:
         return x * (high - low) + low
 
     def from_bytes(self, values: Tensor) -> Tensor:
-        """uint8 0..255 -> float32 in the data's range; points as they are."""
+        """uint8 0..255 -> float32 in the data's range; points standardised, if they are to be."""
         if self.value_range is None:
-            return values
+            return self.standardised(values)
         low, high = self.value_range
         return values.float().mul_((high - low) / 255.0).add_(low)
+
+    def standardised(self, points: Tensor) -> Tensor:
+        """Points (n, d) in the data's own units -> float32, as networks see them.
+
+        Computed in float64, so that small differences between large numbers are kept.
+        """
+        if not self.mean:
+            return points.float()
+        mean, std = (points.new_tensor(each, dtype=exact(points)) for each in (self.mean, self.std))
+        return ((points.to(mean.dtype) - mean) / std).float()
+
+    def in_own_units(self, x: Tensor) -> Tensor:
+        """Points (n, d) as networks see them -> the data's own units; float64 if they differ."""
+        if not self.mean:
+            return x
+        mean, std = (x.new_tensor(each, dtype=exact(x)) for each in (self.mean, self.std))
+        return x.to(mean.dtype) * std + mean
 
     def name_of(self, label: int) -> str:
         """The name of a label, or its number."""
@@ -66,6 +91,11 @@ class DataSpec:
     def size(self) -> int:
         """Numbers in one datum."""
         return math.prod(self.shape)
+
+
+def exact(x: Tensor) -> torch.dtype:
+    """The finest type of numbers that a tensor's device has."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 @dataclass(frozen=True)
@@ -115,7 +145,13 @@ def checked(spec: DataSpec) -> DataSpec:
     counted = len(names) in (0, spec.classes) and len(set(names)) == len(names)
     sizes = all(isinstance(side, int) and side > 0 for side in spec.shape)
     ranges = ((-1.0, 1.0), (0.0, 1.0)) if spec.is_image else (None,)
-    if not (plain and counted and sizes and spec.value_range in ranges):
+    scaled = len(spec.mean) == len(spec.std) and len(spec.mean) in (0, spec.size)
+    scaled = scaled and not (spec.is_image and spec.mean) and all(map(math.isfinite, spec.mean))
+    scaled = scaled and all(0 < each < math.inf for each in spec.std)
+    if spec.levels is not None:
+        low, high = spec.levels
+        scaled = scaled and spec.is_image and -math.inf < low < high < math.inf
+    if not (plain and counted and sizes and spec.value_range in ranges and scaled):
         raise ValueError("the description of its data makes no sense")
     return spec
 

@@ -23,7 +23,7 @@ from gan_cli.runs.log import RunLog
 from gan_cli.runs.opening import introduce, open_directory, open_recorder, silent_recorder
 from gan_cli.runs.recorder import Recorder
 from gan_cli.runs.restart import find_restart, mark_of
-from gan_cli.runs.restore import restore
+from gan_cli.runs.restore import as_it_was_seen, restore
 from gan_cli.runs.resume import Config, Start, find_start
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
@@ -172,7 +172,8 @@ def load_in_turn(start: Start, ranks: Ranks) -> AnyDataset:
 
     def load() -> None:
         read = load_data if start.may_download else load_without_download
-        loaded.append(read(start.located or start.config, progress=LoadingBar()))
+        data = read(start.located or start.config, progress=LoadingBar())
+        loaded.append(as_it_was_seen(data, start))
 
     ranks.from_first(load)
     if not loaded:

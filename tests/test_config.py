@@ -23,6 +23,7 @@ from gan_cli.settings.targets import arguments, node_at, places, resolve
 from gan_cli.settings.values import flatten
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+POINTS = Path(__file__).parent / "points.csv"  # of two coordinates and a class
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 
 
@@ -43,6 +44,10 @@ def composed_once(overrides: tuple[str, ...]) -> dict[str, Any]:
 def test_every_option_composes_and_passes_check(group: str, option: str) -> None:
     needed = [f"data.root={PICTURES}"] if option in ("image_folder", "dcgan64") else []
     needed += ["data.shards=faces.tar"] if option == "webdataset" else []
+    if option == "huggingface":
+        pytest.importorskip("datasets")
+        needed += [f"data.path={PICTURES}"]
+    needed += [f"data.file={POINTS}"] if option == "arrays" else []
     if group == "data" and composed(f"data={option}")["data"]["kind"] == "pairs":
         needed = ["model=cyclegan"]
     check(composed(f"{group}={option}", *needed), trusted=True)
@@ -81,7 +86,8 @@ def test_yaml_and_schema_cannot_drift_apart(name: str) -> None:
 def test_what_may_be_resumed_exists() -> None:
     known = set(flatten(composed("data=image_folder")))
     known |= set(flatten(composed("model=cyclegan", "data=unpaired_folders")))
-    known |= set(flatten(composed("data=webdataset")))
+    known |= set(flatten(composed("data=webdataset"))) | set(flatten(composed("data=arrays")))
+    known |= set(flatten(composed("data=huggingface")))
     assert known >= RESUMABLE
 
 

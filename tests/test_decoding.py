@@ -5,7 +5,6 @@ import io
 import shutil
 import struct
 import sys
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -300,11 +299,10 @@ def test_postscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         open_image(tmp_path / "cat.jpg")
 
 
-def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
-        archive.writestr("a.txt", "x")
-    with pytest.raises(UserError, match=r"data\.root=.*set\.zip: is an archive: unpack it"):
-        load(tmp_path / "set.zip")
+def test_an_archive_that_is_not_read_in_place_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "set.rar").write_bytes(b"Rar!\x1a\x07\x00")
+    with pytest.raises(UserError, match=r"data\.root=.*set\.rar: is an archive: unpack it"):
+        load(tmp_path / "set.rar")
     (tmp_path / "one.png").write_text("x")
     with pytest.raises(UserError, match=r"is a file\. Give a folder"):
         load(tmp_path / "one.png")

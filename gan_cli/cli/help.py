@@ -47,7 +47,7 @@ more
 """
 
 SAMPLE_HELP = """\
-gan-sample: pictures from a checkpoint
+gan-sample: pictures and arrays from a checkpoint
 
 usage:  gan-sample run=RUN_DIR [key=value ...]
 
@@ -68,7 +68,8 @@ keys (default)
   steps=N              of descent from each of these (300)
   network=NAME         of filters: discriminator, generator (discriminator)
   layer=N              of filters: which, from 1 (D's last, G's first)
-  data.root=DIR        where data files are now, if they have moved
+  data.root=DIR        where data files are now, if they have moved; data.file,
+                       data.path likewise
   out=PATH             file, or folder for mode=images (in the run's samples/)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)
@@ -82,6 +83,7 @@ modes
   invert               the z that draws each picture of input= best
   reconstruct          the same for data that training never saw
   filters              what excites units of D, or which units of G draw a class
+  array                an .npz or .npy of samples in the data's own units
 
 examples
   gan-sample run=outputs/vanilla-digits-1
@@ -124,7 +126,8 @@ keys (default)
   n=N                  samples, and real data to compare them with (10000)
   seed=N               of the samples (0)
   inception=PATH       weights of Inception for fid and kid, or download
-  data.root=DIR        where data files are now, if they have moved
+  data.root=DIR        where data files are now, if they have moved; data.file,
+                       data.path likewise
   out=FILE             (evaluation.json in the run directory)
   device=NAME          auto, cpu, cuda, cuda:1, mps (auto)
   trust_checkpoint=B   import classes from outside gan_cli and torch (false)

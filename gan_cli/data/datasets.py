@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gan_cli.data.augment import Augment
+from gan_cli.data.files.archives import Source, readable
 from gan_cli.data.files.decode import UnusableImageError
 from gan_cli.errors import Problem, UserError
 from gan_cli.seeding import generator_for
@@ -30,14 +30,14 @@ class FileImages:
     """Images that stay in their files and are decoded when they are drawn.
 
     Attributes:
-        paths: the files.
+        paths: the files, on the disk or in an archive.
         read: decodes one, uint8 (C, H, W), values 0..255; takes a path, and a page if there are
             `pages`.
         workers: decoding processes; 0: in this process.
         pages: page or frame of each file; empty: the first.
     """
 
-    paths: list[Path]
+    paths: list[Source]
     read: Callable[..., np.ndarray]
     workers: int
     pages: tuple[int, ...] = ()
@@ -51,8 +51,8 @@ class FileImages:
         Raises:
             UnusableImageError: it cannot be used.
         """
-        path = self.paths[row]
-        return self.read(path, self.pages[row]) if self.pages else self.read(path)
+        source = readable(self.paths[row])
+        return self.read(source, self.pages[row]) if self.pages else self.read(source)
 
     def usable(self, rows: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Those of some rows whose file can be used, each with its pixels, uint8 (C, H, W)."""
@@ -68,8 +68,8 @@ class Dataset:
     """All data, in memory or in files.
 
     Attributes:
-        values: uint8 images (N, C, H, W), values 0..255, which may be mapped from a file; float32
-            points (N, n); or image files.
+        values: uint8 images (N, C, H, W), values 0..255, or float points (N, n) in their own
+            units, either of which may be mapped from a file; or image files.
         labels: int64 (N,), or None.
         spec: shape, range and classes as networks see them.
         density: p_data, where it is known in closed form.
@@ -80,6 +80,7 @@ class Dataset:
         balance: each epoch draws all classes equally often.
         curve: what points of the plane lie on, or about.
         held_out: what was held out of it, for looks at D.
+        standardise: networks shall see points of mean 0 and standard deviation 1.
     """
 
     values: Tensor | FileImages
@@ -93,6 +94,7 @@ class Dataset:
     balance: bool = False
     curve: Polyline | None = None
     held_out: Dataset | None = None
+    standardise: bool = False
 
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else len(self.rows)
@@ -105,7 +107,7 @@ class Dataset:
         return torch.bincount(labels, minlength=self.spec.classes).tolist()
 
     def to_range(self, values: Tensor) -> Tensor:
-        """uint8 0..255 -> float32 in the data's range; points as they are."""
+        """uint8 0..255 -> float32 in the data's range; points standardised, if they are to be."""
         return self.spec.from_bytes(values)
 
     def mean(self, *, chunk: int = 4096) -> Tensor:
@@ -151,6 +153,12 @@ class Dataset:
             order = torch.randperm(n, generator=generator_for(0, "validation"))
         kept, held = order[: n - held_out].sort()[0], order[n - held_out :].sort()[0]
         return replace(self, rows=kept), replace(self, rows=held, augment=None)
+
+    def scaled_like(self, spec: DataSpec) -> Dataset:
+        """The same data; networks see points with the mean and the spread of `spec`."""
+        held_out = None if self.held_out is None else self.held_out.scaled_like(spec)
+        scaled = replace(self.spec, mean=spec.mean, std=spec.std)
+        return replace(self, spec=scaled, held_out=held_out)
 
     def first(self, n: int) -> Tensor:
         """The first n data (fewer if there are fewer) in the data's range, unaugmented.

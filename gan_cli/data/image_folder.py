@@ -1,4 +1,4 @@
-"""Any folder of images, with or without class sub-folders."""
+"""Any folder of images, or an archive of one, with or without class sub-folders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gan_cli.data.base import Dataset, DataSource, FileImages, Progress
+from gan_cli.data.files.archives import Source, open_root
 from gan_cli.data.files.cache import (
     look_at_some,
     notes_of,
@@ -79,7 +80,7 @@ class ImageFolder(DataSource):
             reading=reading_of(levels, background, max_megapixels),
         )
         require(
-            (bool(root), "root", root, "give the folder of images"),
+            (bool(root), "root", root, "give the folder of images, or a .zip or .tar of it"),
             workers_rule(workers),
             *framing.rules(),
         )
@@ -87,6 +88,15 @@ class ImageFolder(DataSource):
         self.root, self.cache, self.workers = Path(root).expanduser(), cache, workers
         self.framing, self.augment, self.pages = framing, framing.augment, pages
         self.balance = balance
+
+    @cached_property
+    def place(self) -> Source:
+        """The folder; or the archive, with its index.
+
+        Raises:
+            UserError: the archive is damaged.
+        """
+        return open_root(self.root, key=self.root_key)
 
     @cached_property
     def shape(self) -> Shape:
@@ -100,8 +110,8 @@ class ImageFolder(DataSource):
     @cached_property
     def chosen_background(self) -> tuple[str, int]:
         """For background=auto: what was chosen, and by how many transparent images."""
-        files = list_files(self.root, key=self.root_key).files
-        paths = [self.root / name for name in spread(files, MOST_SAMPLED)]
+        files = list_files(self.place, key=self.root_key).files
+        paths = [self.place / name for name in spread(files, MOST_SAMPLED)]
         return choose_background(open_usable(paths, self.framing.reading))
 
     @property
@@ -121,9 +131,9 @@ class ImageFolder(DataSource):
             UserError: no such folder, or no file in it.
         """
         if not self.has_classes:
-            listing = list_files(self.root, key=self.root_key)
+            listing = list_files(self.place, key=self.root_key)
             return Folders(self._paged(replace(listing, labels=[], classes=[])))
-        folders = find_folders(self.root, key=self.root_key, usable_in=self._usable_in)
+        folders = find_folders(self.place, key=self.root_key, usable_in=self._usable_in)
         return replace(folders, train=self._paged(folders.train))
 
     def _paged(self, listing: Listing) -> Listing:

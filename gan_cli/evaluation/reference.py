@@ -119,7 +119,7 @@ class Reference:
         """Data that training never sees; None: there are none."""
         test = load_test_data(self.config, progress=self.progress)
         assert not isinstance(test, ShardDataset), "shards are for training alone"
-        return test
+        return self._scaled(test) if isinstance(test, Dataset) else test
 
     @property
     def test_is_held_out(self) -> bool:
@@ -158,7 +158,12 @@ class Reference:
             return None
         held_out = load_data(self.config, part="validation", progress=self.progress)
         assert isinstance(held_out, Dataset)
-        return held_out
+        return self._scaled(held_out)
+
+    def _scaled(self, held_out: Dataset) -> Dataset:
+        """Held-out points as networks see training points."""
+        assert isinstance(self.dataset, Dataset)
+        return held_out.scaled_like(self.dataset.spec)
 
     @cached_property
     def inception(self) -> Inception:

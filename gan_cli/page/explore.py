@@ -100,6 +100,8 @@ def payload_of(
     spec = game.spec
     if not spec.is_image and spec.size > 2:
         raise LeftOutError(f"Points in {spec.size} dimensions have no picture.")
+    if spec.mean:
+        raise LeftOutError("The points are standardised, and the page draws them as networks see.")
     if spec.size > MOST_PIXELS * 3:
         raise LeftOutError(f"Samples of {spec.text} are too large to draw in a page.")
     conditional = bool(game.conditional)

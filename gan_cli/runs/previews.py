@@ -17,6 +17,7 @@ from gan_cli.spec import DataSpec
 from gan_cli.training.health import diversity, diversity_within
 
 REFERENCE_POINTS = 4096  # real points plotted beside generated ones
+MOST_NUMBERS = 2**24  # in these points together, where they have many dimensions
 REAL_SHOWN = 64  # real images on a sheet of their own
 REFERENCE_IMAGES = 100  # real images whose diversity is compared with the samples'
 MOST_CLASSES, OF_A_CLASS = 20, 10  # compared within their classes, and real data of each
@@ -31,7 +32,8 @@ class Previews:
         self.real = torch.empty(0)
         if not isinstance(dataset, PairDataset):
             points = not dataset.spec.is_image
-            self.real = dataset.first(REFERENCE_POINTS if points else REFERENCE_IMAGES)
+            most = max(REFERENCE_IMAGES, min(REFERENCE_POINTS, MOST_NUMBERS // dataset.spec.size))
+            self.real = dataset.first(most if points else REFERENCE_IMAGES)
         self.real_within = self._real_within()
 
     def pictures(self, preview: Preview) -> dict[str, Picture]:

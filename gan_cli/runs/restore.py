@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gan_cli.data.base import AnyDataset, Dataset
 from gan_cli.errors import Problem, UserError
 from gan_cli.runs.directory import read_checkpoint
 from gan_cli.runs.resume import Start
+from gan_cli.spec import DataSpec, spec_from
 from gan_cli.training.state import TrainState
 
 #: What loading raises where a checkpoint's content is of another shape than its config says.
 UNFIT = (RuntimeError, LookupError, TypeError, ValueError, AttributeError)
+
+
+def as_it_was_seen(dataset: AnyDataset, start: Start) -> AnyDataset:
+    """Data scaled as the checkpoint says, if there is one: files may have changed since then.
+
+    Raises:
+        UserError: the checkpoint describes no data.
+    """
+    if start.state is None or not isinstance(dataset, Dataset):
+        return dataset
+    try:
+        spec = spec_from(start.state["spec"])
+    except UNFIT as error:
+        raise UserError(Problem("resume", start.config["resume"], str(error))) from error
+    if not isinstance(spec, DataSpec) or spec.shape != dataset.spec.shape:
+        return dataset  # which does not fit the networks either: `restore` says so
+    return dataset.scaled_like(spec)
 
 
 def restore(start: Start, state: TrainState) -> tuple[str, ...]:

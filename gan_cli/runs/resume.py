@@ -41,7 +41,7 @@ RANKING = frozenset({"objective", "direction"})
 #: Keys that say where a run lies.
 PLACE = frozenset({"name", "output_dir"})
 #: Keys that a resumed run may change, but that it does not take from a checkpoint unasked.
-FETCHED = frozenset({"inception", "data.shards"})
+FETCHED = frozenset({"inception", "data.shards", "data.path"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ from gan_cli.system.device import device_problems
 
 MOST_INDEX = 1_000_000
 MOST_STARTS, MOST_STEPS = 1000, 100_000
+#: Keys that say where the run's data lie now.
+PLACES = ("data.root", "data.file", "data.path")
 READING = ("invert", "reconstruct")
 #: Keys that only some modes use.
 USERS: dict[str, tuple[str, ...]] = {
@@ -21,7 +23,7 @@ USERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*ARITHMETIC, "attribute"), ("arithmetic",)),
     **dict.fromkeys(("input", "starts", "steps"), READING),
     **dict.fromkeys(("network", "layer"), ("filters",)),
-    "data.root": ("reconstruct", "filters"),
+    **dict.fromkeys(PLACES, ("reconstruct", "filters", "grid")),
 }
 
 
@@ -60,7 +62,7 @@ def config_problems(config: dict[str, Any]) -> list[Problem]:
 def stray_problems(key: str, config: dict[str, Any]) -> list[Problem]:
     """Whether a key is given to a mode that does not use it."""
     modes = USERS[key]
-    value = config["data"]["root"] if key == "data.root" else config[key]
+    value = config["data"][key.removeprefix("data.")] if key in PLACES else config[key]
     if value is None or config["mode"] in modes:
         return []
     users = " and ".join(f"mode={mode}" for mode in modes)
@@ -84,7 +86,7 @@ def n_problems(config: dict[str, Any]) -> list[Problem]:
 
 def input_problems(config: dict[str, Any]) -> list[Problem]:
     """What is wrong with `input`, as far as one can tell without looking."""
-    mode, source, root = config["mode"], config["input"], config["data"]["root"]
+    mode, source = config["mode"], config["input"]
     if mode == "invert" and source is None:
         advice = (
             "mode=invert needs a picture, or a folder of pictures: input=PATH. "
@@ -93,8 +95,10 @@ def input_problems(config: dict[str, Any]) -> list[Problem]:
         return [Problem("input", source, advice)]
     if source == "":
         return [Problem("input", source, "name a picture, or a folder of pictures")]
-    if mode == "reconstruct" and source is not None and root is not None:
-        return [Problem("data.root", root, "the pictures of input are taken, not the run's data")]
+    if mode == "reconstruct" and source is not None:
+        given = {key: config["data"][key.removeprefix("data.")] for key in PLACES}
+        advice = "the pictures of input are taken, not the run's data"
+        return [Problem(key, value, advice) for key, value in given.items() if value is not None]
     return []
 
 

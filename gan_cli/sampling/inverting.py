@@ -54,7 +54,9 @@ def reconstructed(request: Request) -> Drawn:
     sets = [(name, x, found), ("own", own, again)]
     if request.spec.is_image:
         return Drawn(picture_of(request.spec, sets), tuple(notes))
-    return Drawn(points_of(sets), tuple(notes))
+    units = request.spec.in_own_units
+    shown = [(what, units(points), units(result.x)) for what, points, result in sets]
+    return Drawn(points_of(shown), tuple(notes))
 
 
 def unit_of(request: Request) -> str:
@@ -184,24 +186,25 @@ def picture_of(spec: DataSpec, sets: list[tuple[str, Tensor, Inversion]]) -> Pic
     return sheet(to_bytes(torch.cat(blocks), spec), columns=columns, captions=captions, rows=rows)
 
 
-def points_of(sets: list[tuple[str, Tensor, Inversion]]) -> Picture:
+def points_of(sets: list[tuple[str, Tensor, Tensor]]) -> Picture:
     """Points, each joined to G of the z found for it; on the line, G(z) over x."""
     figure = new_figure(4 * len(sets), 4.3)
     plots = figure.subplots(1, len(sets), squeeze=False)[0]
-    for plot, (name, x, result) in zip(plots, sets, strict=True):
+    for plot, (name, x, made) in zip(plots, sets, strict=True):
         if x.shape[1] == 1:
             plot.plot(x[:, 0], x[:, 0], color="#9aa0a6", label="x")
-            plot.plot(x[:, 0], result.x[:, 0], "o", color="#d1495b", label="G(z)")
+            plot.plot(x[:, 0], made[:, 0], "o", color="#d1495b", label="G(z)")
             plot.set_xlabel("x")
             plot.set_ylabel("G(z)")
         else:
-            ends = zip(x[:, :2].tolist(), result.x[:, :2].tolist(), strict=True)
+            ends = zip(x[:, :2].tolist(), made[:, :2].tolist(), strict=True)
             for start, end in ends:
                 plot.plot(*zip(start, end, strict=True), color="black", linewidth=0.8)
             plot.plot(x[:, 0], x[:, 1], "o", color="#9aa0a6", label="x")
-            plot.plot(result.x[:, 0], result.x[:, 1], "x", color="#d1495b", label="G(z)")
+            plot.plot(made[:, 0], made[:, 1], "x", color="#d1495b", label="G(z)")
             plot.set_xlabel("x1")
             plot.set_ylabel("x2")
-        plot.set_title(name, fontsize=10)
+        of = f" (2 of {x.shape[1]} coordinates)" if x.shape[1] > 2 else ""
+        plot.set_title(f"{name}{of}", fontsize=10)
     figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return to_picture(figure)

@@ -13,8 +13,6 @@ from gan_cli.sampling.arithmetic import arithmetic
 from gan_cli.sampling.filters import filters
 from gan_cli.sampling.inverting import inverted, reconstructed
 from gan_cli.sampling.request import Drawn, Request
-from gan_cli.settings.build import load_data
-from gan_cli.settings.trust import load_without_download, require_known_places
 
 INTERPOLATIONS = ("linear", "spherical")
 STEPS = 10  # images from one z to the other
@@ -27,14 +25,10 @@ def grid(request: Request) -> Drawn:
     rows = [request.spec.name_of(label) for label in names]
     real = samples
     if not request.spec.is_image:  # plotted over real points, drawn again from the run's seed
-        config = request.model.config
-        if request.config["trust_checkpoint"]:
-            dataset = load_data(config)
-        else:
-            require_known_places(config)
-            dataset = load_without_download(config)
+        dataset = request.reference.dataset
         assert isinstance(dataset, Dataset)
         real = dataset.first(len(samples))
+        samples = request.spec.standardised(samples)  # as networks see them, which `draw` takes
     return Drawn(draw(samples, request.spec, real=real, columns=columns, rows=rows))
 
 
@@ -67,10 +61,12 @@ def interpolation(request: Request) -> Drawn:
     return Drawn(sheet(to_bytes(samples, request.spec), columns=STEPS))
 
 
+#: None: it writes no picture, but files of its own, by `gan_cli.sample`.
 MODES: dict[str, Callable[[Request], Drawn] | None] = {
     "grid": grid,
     "sheet": numbered,
     "images": None,
+    "array": None,
     "interpolate": interpolation,
     "arithmetic": arithmetic,
     "invert": inverted,
@@ -78,6 +74,6 @@ MODES: dict[str, Callable[[Request], Drawn] | None] = {
     "filters": filters,
 }
 #: Those that points have, too.
-FOR_POINTS = ("grid", "reconstruct")
+FOR_POINTS = ("grid", "reconstruct", "array")
 #: Those that draw samples of every label asked for.
-FOR_EACH_LABEL = ("grid", "sheet", "images", "interpolate")
+FOR_EACH_LABEL = ("grid", "sheet", "images", "array", "interpolate")

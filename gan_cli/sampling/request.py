@@ -17,7 +17,7 @@ from gan_cli.spec import DataSpec
 from gan_cli.system.terminal import Terminal
 
 PER_LABEL = 10  # samples of each label, where n does not say
-N = {"grid": 64, "sheet": 64, "images": 64, "interpolate": 8, "reconstruct": 8}
+N = {"grid": 64, "sheet": 64, "images": 64, "array": 64, "interpolate": 8, "reconstruct": 8}
 READ = 2000  # data that modes look at which need some
 
 
@@ -81,9 +81,15 @@ class Request:
         if self.labels is None:
             return self.model.sample(self.n, seed=seed), None, None
         columns = self.n // len(self.labels) if self.n % len(self.labels) == 0 else None
-        labels = [self.labels[index * len(self.labels) // self.n] for index in range(self.n)]
+        labels = self.labels_in_rows()
         numbers = torch.tensor(labels)
         return self.model.sample(self.n, numbers, seed=seed), labels, columns
+
+    def labels_in_rows(self) -> list[int] | None:
+        """The label of each of n samples, equal ones side by side; None: the model takes none."""
+        if self.labels is None:
+            return None
+        return [self.labels[index * len(self.labels) // self.n] for index in range(self.n)]
 
     def noise(self, n: int) -> Tensor:
         """The z of the first n samples, (n, dim)."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from gan_cli.data.base import AnyDataset, Dataset, DataSource, PairDataset, Progress
 from gan_cli.data.batches import make_batches
+from gan_cli.data.tables.values import scale_of
 from gan_cli.errors import UserError, problems_in
 from gan_cli.games.base import Game, Roles
 from gan_cli.networks.speed import speed_up
@@ -76,9 +77,24 @@ def load_data(
     if not isinstance(dataset, Dataset):
         return dataset  # nothing can be held out; `check` says so
     if part == "train" and not held_out:
-        return dataset
+        return standardised(dataset, dataset)
     train, validation = dataset.split(held_out, mixed=source.ordered)
-    return replace(train, held_out=validation) if part == "train" else validation
+    chosen = replace(train, held_out=validation) if part == "train" else validation
+    return standardised(chosen, train)
+
+
+def standardised(dataset: Dataset, train: Dataset) -> Dataset:
+    """Data which networks see with the mean and the spread of the training part, if they shall.
+
+    Raises:
+        UserError: values are too large for that.
+    """
+    if not dataset.standardise:
+        return dataset
+    assert isinstance(train.values, torch.Tensor)
+    mean, std = scale_of(train.values, train.rows)
+    spec = replace(train.spec, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    return dataset.scaled_like(spec)
 
 
 def load_test_data(config: Node, *, progress: Progress = lambda *_: None) -> AnyDataset | None:

@@ -60,7 +60,7 @@ def check(
     without_device = device_problems(config["device"])
     device = None if without_device else resolve_device(config["device"])
     problems += without_device + speed_problems(config, device)
-    parts = make_parts(config, trusted=trusted)
+    parts = make_parts(config, trusted=trusted, named=from_command_line)
     problems += parts.problems + spec_problems(config, parts) + combination_problems(config, parts)
     if "data" in parts.objects:
         problems += data_problems(config, parts.objects["data"], world)

@@ -37,6 +37,8 @@ RESUMABLE = frozenset(
         "data.a",
         "data.b",
         "data.shards",
+        "data.file",
+        "data.path",
         "data.workers",
         "trust_checkpoint",
         "inception",
@@ -110,6 +112,8 @@ class DataRoot:
     """Where data files are, if they have moved since training."""
 
     root: str | None = MISSING
+    file: str | None = MISSING
+    path: str | None = MISSING
 
 
 @dataclass
@@ -159,6 +163,8 @@ class DataPlace:
     root: str | None = MISSING
     a: str | None = MISSING
     b: str | None = MISSING
+    file: str | None = MISSING
+    path: str | None = MISSING
 
 
 @dataclass
@@ -234,11 +240,22 @@ def models_with_backbones() -> list[str]:
 
 @cache
 def register_schemas() -> None:
-    """Let Hydra find the schemas under the names that the YAML files use."""
+    """Let Hydra find the schemas, and what values are computed by, under the YAML files' names."""
     from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
 
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    OmegaConf.register_new_resolver("kind_of_file", kind_of_file, replace=True)
+
+
+def kind_of_file(file: object, samples: object) -> str:
+    """What a file of arrays holds: `images` or `points`; importing what reads it takes a second."""
+    if file is None:
+        return "points"
+    from gan_cli.data.arrays import kind_of_file as read_kind
+
+    return read_kind(file, samples)
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], str | None]:

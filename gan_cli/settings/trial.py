@@ -32,6 +32,7 @@ from gan_cli.settings.targets import (
     resolve,
     wanted,
 )
+from gan_cli.settings.trust import address_problems
 from gan_cli.settings.values import describe, fits, is_positive
 from gan_cli.spec import AnySpec
 
@@ -62,12 +63,13 @@ class Parts:
         return [value for value in self.objects.values() if isinstance(value, Regularizer)]
 
 
-def make_parts(config: Node, *, trusted: bool) -> Parts:
+def make_parts(config: Node, *, trusted: bool, named: Collection[str] = ()) -> Parts:
     """Make what can be made of a config.
 
     Args:
         config: resolved, with a class named in each place.
-        trusted: classes may come from anywhere.
+        trusted: classes may come from anywhere, and addresses are the user's.
+        named: keys that the command line names.
     """
     parts = Parts()
     for key, place in places(config).items():
@@ -81,7 +83,8 @@ def make_parts(config: Node, *, trusted: bool) -> Parts:
                 parts.objects[key] = target(**arguments(node, place))
         except Exception as error:  # noqa: BLE001  (a class of the user may raise anything)
             parts.problems += problems_in(error, key=key)
-    if "data" in parts.objects:
+    # To tell the shape, a source may fetch data, which a checkpoint alone must not ask for.
+    if "data" in parts.objects and (trusted or not address_problems(parts.objects["data"], named)):
         try:
             parts.spec = parts.objects["data"].spec
         except (UserError, ValueError) as error:  # there is no folder to count classes in, say

@@ -54,13 +54,13 @@ def address_problems(source: DataSource, named: Collection[str] = ()) -> list[Pr
     return [Problem.about(source.address_key, advice)]
 
 
-def require_known_places(config: Node) -> None:
-    """Reject addresses of data in a config from a checkpoint.
+def require_known_places(config: Node, named: Collection[str] = ()) -> None:
+    """Reject addresses of data in a config from a checkpoint that the command line does not name.
 
     Raises:
         UserError: there are some.
     """
-    if problems := address_problems(make(config, "data")):
+    if problems := address_problems(make(config, "data"), named):
         raise UserError(problems, where="the checkpoint's configuration")
 
 

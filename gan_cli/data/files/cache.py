@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.data.datasets import Progress
+from gan_cli.data.files.archives import readable
 from gan_cli.data.files.cache_index import FORMAT, checksum, read_index
 from gan_cli.data.files.cache_place import cache_folder, cache_of, limit_bytes, prune, remove
 from gan_cli.data.files.decode import Shape, UnusableImageError
@@ -210,7 +211,8 @@ def try_read(
 ) -> np.ndarray | str:
     """The pixels of file `number`, uint8 (C, H, W); or the reason why it cannot be used."""
     try:
-        pixels = shape.read(listing.root / listing.files[number], listing.page(number), facts)
+        source = readable(listing.root / listing.files[number])
+        pixels = shape.read(source, listing.page(number), facts)
         if facts is not None and listing.pages:
             facts.paged = 0  # all are used
         return pixels

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gan_cli.data.files.archives import LABELS, ArchivePath, Source, stylegan_labels
 from gan_cli.data.files.listing import Listing, list_files
 from gan_cli.errors import printable
 
@@ -29,7 +30,7 @@ class Folders:
     """
 
     train: Listing
-    test: Path | None = None
+    test: Source | None = None
 
 
 def find_classes(listing: Listing, is_usable: IsUsable) -> Listing:
@@ -70,7 +71,7 @@ def find_classes(listing: Listing, is_usable: IsUsable) -> Listing:
     return replace(listing, labels=labels if classes else [], classes=classes, notes=tuple(notes))
 
 
-def find_folders(root: Path, *, key: str | None, usable_in: UsableIn) -> Folders:
+def find_folders(root: Source, *, key: str | None, usable_in: UsableIn) -> Folders:
     """The training images below a folder, their classes, and where test images are.
 
     Folders called train and test (or val) are no classes but splits: training reads the first.
@@ -84,7 +85,14 @@ def find_folders(root: Path, *, key: str | None, usable_in: UsableIn) -> Folders
         UserError: no such folder, or no file in it.
     """
     listing = list_files(root, key=key)
+    before: tuple[str, ...] = ()
+    if isinstance(root, ArchivePath):
+        labels, said = stylegan_labels(root)
+        before = (*root.archive.notes, *said)
+        if labels is not None:
+            return Folders(labelled(listing, labels, before))
     listing = find_classes(listing, usable_in(listing))
+    listing = replace(listing, notes=(*before, *listing.notes))
     by_name = {name.lower(): name for name in listing.classes}
     train = [by_name[name] for name in TRAIN if name in by_name]
     held_out = [by_name[name] for name in HELD_OUT if name in by_name]
@@ -101,7 +109,28 @@ def find_folders(root: Path, *, key: str | None, usable_in: UsableIn) -> Folders
     return Folders(replace(inner, notes=notes), root / held_out[0] if held_out else None)
 
 
-def held_out_listing(folder: Path, train: Listing, usable_in: UsableIn) -> Listing:
+def labelled(listing: Listing, labels: dict[str, int], notes: tuple[str, ...]) -> Listing:
+    """A listing with the labels of StyleGAN's archives, whose folders are no classes.
+
+    Args:
+        listing: all files.
+        labels: a number for each file; files without one are not used. Empty: there are no labels.
+        notes: what is to be said besides.
+    """
+    if not labels:
+        images = [name for name in listing.files if name != LABELS]
+        return Listing(listing.root, images, [], [], notes)
+    files = [name for name in listing.files if name in labels]
+    known = sorted(set(labels.values()))
+    number_of = {label: number for number, label in enumerate(known)}
+    missing = [name for name in listing.files if name not in labels and name != LABELS]
+    more = f"; {len(missing)} files without one are not used" if missing else ""
+    note = f"{LABELS} labels {len(files)} images in {len(known)} classes{more}."
+    numbers = [number_of[labels[name]] for name in files]
+    return Listing(listing.root, files, numbers, list(map(str, known)), (*notes, note))
+
+
+def held_out_listing(folder: Source, train: Listing, usable_in: UsableIn) -> Listing:
     """The files of a test folder, labelled by the training images' classes.
 
     Args:

@@ -61,6 +61,7 @@ PAGED = frozenset(("TIFF", "GIF", "WEBP", "PNG", "AVIF", "DCX", "FLI"))
 HEAD_BYTES = 512
 CONVERT = "convert it to PNG or JPEG"
 ARCHIVE = "an archive: unpack it"
+IN_PLACE = "an archive: give it alone as data.root, or unpack it"
 #: What files begin with, what they are and what would work.
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x0a", f"JPEG XL: {CONVERT}"),
@@ -73,7 +74,7 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF", "HDF5: save its images as PNG"),
     (b"\x1aE\xdf\xa3", "a video: save its frames as PNG or JPEG"),
     (b"version https://git-lfs", "a pointer of Git LFS: get the file with git lfs pull"),
-    (b"PK\x03\x04", ARCHIVE),
+    (b"PK\x03\x04", IN_PLACE),
     (b"\x1f\x8b", ARCHIVE),
     (b"BZh", ARCHIVE),
     (b"\xfd7zXZ\0", ARCHIVE),
@@ -139,7 +140,7 @@ def describe(head: bytes) -> str:
         (head[4:8] == b"ftyp" and is_avif, f"AVIF: {CONVERT}"),
         (head[4:8] == b"ftyp", "a video: save its frames as PNG or JPEG"),
         (head[128:132] == b"DICM", "DICOM: convert it to PNG or TIFF of 16 bits"),
-        (head[257:262] == b"ustar", ARCHIVE),
+        (head[257:262] == b"ustar", IN_PLACE),
         (is_svg, "SVG, which is a drawing and has no pixels: save it as PNG"),
         (is_page, "a web page, as a failed download leaves it: fetch the image again"),
         *((head.startswith(beginning), what) for beginning, what in BEGINNINGS),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from gan_cli.data.files.archives import ArchivePath, Source
 from gan_cli.data.files.decode import Shape
-from gan_cli.data.files.kinds import ARCHIVE, describe, head_of
+from gan_cli.data.files.kinds import ARCHIVE, IN_PLACE, describe, head_of
 from gan_cli.errors import Problem, UserError, printable
 from gan_cli.system.files import find_files
 
@@ -29,7 +30,7 @@ class Listing:
     """The files of a folder, sorted, and the class of each.
 
     Attributes:
-        root: the folder.
+        root: the folder, on the disk or in an archive.
         files: paths relative to it.
         labels: index into `classes` for each file; empty without classes.
         classes: names of the sub-folders; empty if files lie at the top.
@@ -37,7 +38,7 @@ class Listing:
         pages: page or frame of each file, which may be listed several times; empty: the first.
     """
 
-    root: Path
+    root: Source
     files: list[str]
     labels: list[int]
     classes: list[str]
@@ -58,31 +59,41 @@ class Listing:
         digest = hashlib.blake2b(digest_size=12)
         digest.update(repr((VERSION, str(self.root.resolve()), shape)).encode())
         for name in self.files:
-            try:
-                status = (self.root / name).stat()
-                version = f"{status.st_size}\0{status.st_mtime_ns}"
-            except OSError:
-                version = "a link that leads nowhere"
+            version = version_of(self.root / name)
             digest.update(f"{name}\0{version}\0".encode("utf-8", "surrogateescape"))
         if any(self.pages):
             digest.update(repr(self.pages).encode())
         return digest.hexdigest()
 
 
-def list_files(root: Path, *, key: str | None = "data.root") -> Listing:
+def version_of(file: Source) -> str:
+    """What changes with the content of a file."""
+    if isinstance(file, ArchivePath):
+        return file.version
+    try:
+        status = file.stat()
+    except OSError:
+        return "a link that leads nowhere"
+    return f"{status.st_size}\0{status.st_mtime_ns}"
+
+
+def list_files(root: Source, *, key: str | None = "data.root") -> Listing:
     """List all files below a folder but hidden ones, in an order that no disk changes.
 
     Args:
-        root: the folder. If a file lies at its top, there are no classes; else each sub-folder at
-            the top is one.
+        root: the folder, on the disk or in an archive. If a file lies at its top, there are no
+            classes; else each sub-folder at the top is one.
         key: the config key that names the folder, for messages; None: no key names it.
 
     Raises:
         UserError: no such folder, or no file in it.
     """
-    if not root.is_dir():
-        raise UserError(folder_problem(root, absence(root), key=key))
-    files = [str(path.relative_to(root)) for path in find_files(root)]
+    if isinstance(root, ArchivePath):
+        files = root.files()
+    else:
+        if not root.is_dir():
+            raise UserError(folder_problem(root, absence(root), key=key))
+        files = [str(path.relative_to(root)) for path in find_files(root)]
     if not files:
         raise UserError(folder_problem(root, "no files.", key=key))
     tops = [Path(name).parts[0] for name in files]
@@ -100,10 +111,12 @@ def absence(root: Path) -> str:
         what = describe(head_of(root))
     except OSError:
         what = ""
-    return f"is {ARCHIVE}, and give the folder." if what == ARCHIVE else "is a file. Give a folder."
+    if what in (ARCHIVE, IN_PLACE):
+        return f"is {ARCHIVE}, and give the folder."
+    return "is a file. Give a folder."
 
 
-def folder_problem(root: Path, sentence: str, *, key: str | None) -> Problem:
+def folder_problem(root: Source, sentence: str, *, key: str | None) -> Problem:
     """What is wrong with a folder of images, what is in it, and what is expected there.
 
     Args:
@@ -115,8 +128,13 @@ def folder_problem(root: Path, sentence: str, *, key: str | None) -> Problem:
     return Problem.about(str(root), advice) if key is None else Problem(key, root, advice)
 
 
-def tree_found(root: Path, *, most: int = MOST_ENTRIES) -> str:
+def tree_found(root: Source, *, most: int = MOST_ENTRIES) -> str:
     """What lies in a folder, or in the nearest one above it that exists, with counts."""
+    if isinstance(root, ArchivePath):
+        names = root.files()
+        lines = [f"    {printable(name, keep='')}" for name in names[:most]]
+        more = f"\n    ... and {len(names) - most} more" if len(names) > most else ""
+        return f"  found in {root}:\n" + ("\n".join(lines) or "    nothing") + more
     while not root.is_dir():
         root = root.parent
     entries = sorted(root.iterdir())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image
 
+from gan_cli.data.files.archives import Source, readable
 from gan_cli.data.files.decode import Reading, UnusableImageError, open_header, open_image
 from gan_cli.data.files.kinds import DAMAGE, PAGED
 from gan_cli.data.files.listing import Listing
@@ -31,20 +31,20 @@ def with_pages(listing: Listing) -> Listing:
     )
 
 
-def count_pages(path: Path) -> int:
+def count_pages(path: Source) -> int:
     """How many pages or frames a file has; 1 for one that is no image or damaged."""
     try:
-        with open_header(path) as opened:
+        with open_header(readable(path)) as opened:
             return int(getattr(opened, "n_frames", 1)) if opened.format in PAGED else 1
     except (UnusableImageError, Image.DecompressionBombError, *DAMAGE):
         return 1
 
 
-def open_usable(paths: Iterable[Path], reading: Reading) -> Iterator[Image.Image]:
+def open_usable(paths: Iterable[Source], reading: Reading) -> Iterator[Image.Image]:
     """Those of some files that can be used, as `open_image` gives them."""
     for path in paths:
         try:
-            yield open_image(path, reading=reading)
+            yield open_image(readable(path), reading=reading)
         except UnusableImageError:
             continue
 

@@ -1,0 +1,1 @@
+"""Arrays and tables in files: what they hold, which part is data and which labels, and checks."""
