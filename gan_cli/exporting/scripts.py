@@ -12,6 +12,7 @@ from gan_cli.data.files.decode import MODES
 from gan_cli.exporting.network import Exported
 from gan_cli.exporting.source import class_name, class_text
 from gan_cli.noise import Noise
+from gan_cli.pictures import enlargement
 
 NUMBER, POINTS = 16, 1000  # samples that generate.py draws, of images and of points
 #: What each format's generate.py imports, as pip knows it.
@@ -87,6 +88,7 @@ def generate_script(format_: str, networks: list[Exported], noise: Noise | None)
         names=[each.name for each in first.inputs],
         masks=[each for each in first.inputs if each.dropped],
         number=number_of(first),
+        zoom=enlargement(*shape[1:]) if is_image else 1,
         multiple=input_.multiple,
         smallest=input_.smallest,
         modes={each.direction: MODES[each.source.shape[0]] for each in networks if each.source},
