@@ -18,11 +18,11 @@ PAGE = Path(__file__).resolve().parent / "notebook.ipynb"
 CELLS = (
     """# gan-train in a notebook
 
-`gan_cli.fit` does what the command `gan-train` does, with the same settings. While it trains, the newest samples are shown
-below the cell. The stop button ends training and saves.""",
+`gan_cli.fit` does what the command `gan-train` does, with the same settings. While it trains, the
+newest samples are shown below the cell. The stop button ends training and saves.""",
     """import gan_cli
 
-run = gan_cli.fit(["data=digits", "steps=1500", "log_every=500", "sample_every=500", "report=false"])
+run = gan_cli.fit(["data=digits", "steps=1500", "sample_every=500", "report=false"])
 run""",
     """A mistake is one exception, and says what would work.""",
     """from gan_cli.errors import UserError
@@ -31,13 +31,19 @@ try:
     gan_cli.fit(["model=dcgn"])
 except UserError as error:
     print(error)""",
-    """`run.metrics` are the numbers of all log steps. D(x) and D(G(z)) near 1/2 mean that D cannot tell real from generated
-digits.""",
-    """for line in run.metrics:
-    print(int(line["step"]), {key: round(line[key], 2) for key in ("prob/real", "prob/fake", "loss/d", "loss/g")})""",
-    """`run.load()` gives the trained model. It draws tensors, and its networks can be called.""",
+    """`run.metrics` are the numbers of all log steps. Where D(x) and D(G(z)) are near 1/2, D cannot
+tell real from generated digits.""",
     """import matplotlib.pyplot as plt
-import torch
+
+lines = [line for line in run.metrics if "prob/real" in line]
+figure, axis = plt.subplots(figsize=(6, 2.5))
+for key, name in {"prob/real": "D(x)", "prob/fake": "D(G(z))"}.items():
+    axis.plot([line["step"] for line in lines], [line[key] for line in lines], label=name)
+axis.set_xlabel("step")
+axis.set_ylim(0, 1)
+axis.legend();""",
+    """`run.load()` gives the trained model. It draws tensors, and its networks can be called.""",
+    """import torch
 
 model = run.load()
 x = model.sample(10, seed=1)  # (10, 1, 8, 8), values in [-1, 1]
@@ -58,6 +64,8 @@ figure, axes = plt.subplots(1, 10, figsize=(10, 1.2))
 for image, axis in zip(between, axes):
     axis.imshow(image[0], cmap="gray")
     axis.axis("off")""",
+    """[python.md](python.md) lists all that `run` and `model` can do. [export.md](export.md) shows how
+to use the generator in other programs.""",
 )
 
 

@@ -274,7 +274,9 @@ def test_dropout_takes_its_masks_as_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "noise", [Normal(3, std=2.0), Uniform(3, low=-1.0, high=4.0), Spherical(3)], ids=str
+    "noise",
+    [Normal(3, std=2.0), Uniform(3, low=-1.0, high=4.0), Spherical(3)],
+    ids=["normal", "uniform", "spherical"],
 )
 def test_numpy_draws_the_same_prior(noise: Noise) -> None:
     names = {"rng": np.random.default_rng(0), "np": np}

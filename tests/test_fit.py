@@ -133,7 +133,7 @@ def test_a_notebook_shows_the_newest_picture(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.docs
 def test_the_notebook_runs(tmp_path: Path) -> None:
-    """The cells give what `docs/notebook.ipynb` shows, up to numbers; it is written anew by hand."""
+    """The cells give what `docs/notebook.ipynb` shows, up to numbers."""
     pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     from docs.make_notebook import PAGE, executed, notebook
@@ -147,5 +147,5 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
 
     book = executed(notebook(), tmp_path)
     assert list(map(kinds, book.cells)) == list(map(kinds, stored.cells))
-    assert sum("image/png" in kinds(cell) for cell in book.cells) == 3
+    assert sum("image/png" in kinds(cell) for cell in book.cells) == 4
     assert "/bin/" not in PAGE.read_text(), "paths of a machine"

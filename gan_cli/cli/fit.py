@@ -89,7 +89,7 @@ def in_notebook() -> bool:
 def train_here(overrides: Sequence[str], *, show: bool) -> Run:
     """See `gan_cli.fit`."""
     if isinstance(overrides, str) or not all(isinstance(text, str) for text in overrides):
-        raise TypeError('overrides: must be a list of settings, like ["model=dcgan", "steps=100"]')
+        raise TypeError('overrides: must be a list of settings, like ["data=ring", "steps=100"]')
     if problems := flag_problems(overrides):
         raise UserError(problems)
     watching = Notebook(show=show)
