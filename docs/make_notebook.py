@@ -64,8 +64,8 @@ figure, axes = plt.subplots(1, 10, figsize=(10, 1.2))
 for image, axis in zip(between, axes):
     axis.imshow(image[0], cmap="gray")
     axis.axis("off")""",
-    """[python.md](python.md) lists all that `run` and `model` can do. [export.md](export.md) shows how
-to use the generator in other programs.""",
+    """[python.md](python.md) lists all that `run` and `model` can do. [export.md](export.md) shows
+how to use the generator in other programs.""",
 )
 
 

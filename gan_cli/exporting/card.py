@@ -152,7 +152,7 @@ def use_of(export: Export) -> dict[str, Any]:
             f"{given.multiple}, at least {given.smallest}."
         )
     if "pt2" in formats:
-        use += f" The `.pt2` file needs PyTorch {torch.__version__.split('+')[0]} or newer."
+        use += f" The `.pt2` file was written by PyTorch {torch.__version__.split('+')[0]}."
     if "safetensors" in formats:
         use += " `model.py` holds the network in plain PyTorch."
     inputs = [

@@ -28,7 +28,7 @@ def trace(exported: Exported) -> ExportedProgram:
             warnings.simplefilter("ignore")  # PyTorch's own deprecations
             return torch.export.export(exported, inputs, dynamic_shapes=(shapes,))
     except Exception as error:  # PyTorch raises many kinds for code that it cannot follow
-        reason = " ".join(str(error).split())[:300]
+        reason = str(error).strip().partition("\n")[0].partition(" For more")[0][:200]
         raise UserError(
             f"{exported.name}: cannot be exported, because its forward is no fixed list of "
             f"operations for any batch size: no len(x), and no choices by values ({reason})."

@@ -185,7 +185,7 @@ def class_text(exported: Exported, program: ExportedProgram) -> str:
     tensors = tensors_of(program)
     made = []
     for target, attribute in written.tensors.items():
-        empty = f"torch.empty({', '.join(map(str, tensors[target].shape))}"
+        empty = f"torch.empty({tuple(tensors[target].shape)}"
         if tensors[target].dtype != torch.float32:
             empty += f", dtype={tensors[target].dtype}"
         if target in program.state_dict and isinstance(program.state_dict[target], nn.Parameter):
