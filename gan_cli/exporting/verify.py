@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.errors import GanTrainError
-from gan_cli.exporting.network import Exported, masks_of
+from gan_cli.exporting.network import Exported, Input, masks_of
 from gan_cli.games.from_noise import FromNoise
 from gan_cli.loading import TrainedModel
 from gan_cli.seeding import generator_for
@@ -24,6 +25,8 @@ from gan_cli.seeding import generator_for
 #: Largest difference, where the largest value of the live model is 1 or less; else times that.
 TOLERANCE = 1e-4
 BATCHES, SEEDS = (1, 7, 64), (0, 1)
+#: Pixels of a batch to translate; larger batches have smaller images, which is the same graph.
+MOST_PIXELS = 2**18
 HALF = 0.5 / 255  # how far rounding to bytes may move a value
 
 #: Runs `run` of the generate.py in a folder on stored inputs; nothing of gan_cli may be needed.
@@ -64,14 +67,27 @@ def cases_of(model: TrainedModel, networks: Sequence[Exported]) -> list[Case]:
     """Calls with all batch sizes and seeds; of translations one with other sides, too."""
     cases = []
     for exported in networks:
-        for seed in SEEDS:
-            cases += [case_of(model, exported, n, seed) for n in BATCHES]
         first = exported.inputs[0]
+        for seed in SEEDS:
+            cases += [case_of(model, exported, n, seed, sides=sides_for(first, n)) for n in BATCHES]
         if first.multiple:
             height, width = first.shape[1:]
             sides = (height + first.multiple, width + 2 * first.multiple)
             cases.append(case_of(model, exported, 1, SEEDS[0], sides=sides))
     return cases
+
+
+def sides_for(image: Input, n: int) -> tuple[int, int] | None:
+    """Height and width of n images to translate; None: as they are, or there are no images."""
+    if not image.multiple:
+        return None
+    height, width = image.shape[1:]
+    share = min(1.0, math.sqrt(MOST_PIXELS / (n * height * width)))
+    least = max(image.smallest, 2 * image.multiple)
+    first, second = (
+        max(int(side * share) // image.multiple * image.multiple, least) for side in (height, width)
+    )
+    return first, second
 
 
 def case_of(
