@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_cli.evaluation.critics import Effort, Encode, Part
 from gan_cli.evaluation.referee import Candidate
-from gan_cli.networks.critics import can_be_halved, convolutional, perceptron
+from gan_cli.networks.critics import OnAllScales, can_be_halved, convolutional, perceptron
 from gan_cli.spec import DataSpec
 
 HIDDEN = (64, 64)  # units of perceptrons for points ...
 HIDDEN_OF_VECTORS = (128, 128)  # ... and for features
-#: Random Fourier features show the critic of points in 1-D and 2-D fine structure, and how fast
-#: they are, in radians for a standard deviation of the data; in more dimensions there is no room.
-FREQUENCIES, SCALE, ROOM = 64, 4.0, 2
+#: Fourier features show the critic of points in 1-D and 2-D structure of all sizes, from slow to
+#: fast, in radians for a standard deviation of the data; in more dimensions there is no room.
+FEATURES, SLOWEST, FASTEST, ROOM = 256, 0.5, 100.0, 2
 MANY = 40_000  # data from which on no smoother critic is needed
-POINTS = Effort(steps=500, batch=512, rate=3e-3, look_every=200)
+POINTS = Effort(steps=500, batch=512, rate=3e-3, look_every=100)
 VECTORS = Effort(steps=800, batch=256, rate=1e-3)
 IMAGES = Effort(steps=800, batch=64, rate=1e-3, look_every=100)
 WIDTH = 16  # channels of the first layer of DCGAN's D
@@ -36,16 +37,14 @@ def of_points(spec: DataSpec, fitted: Part) -> list[Candidate]:
         spec: of the points; with classes if the critic shall see labels.
         fitted: what tells mean and spread.
     """
-    fine = FREQUENCIES if spec.size <= ROOM and not spec.classes else 0
-    kinds = [fine, 0] if fine and len(fitted.real) < MANY else [fine]
-    return [
-        Candidate(
-            partial(perceptron, spec, hidden=HIDDEN, features=features, scale=SCALE),
-            standardised(fitted),
-            POINTS,
-        )
-        for features in kinds
-    ]
+    smooth = partial(perceptron, spec, hidden=HIDDEN)
+    fine = partial(
+        OnAllScales, spec, hidden=HIDDEN, features=FEATURES, slowest=SLOWEST, fastest=FASTEST
+    )
+    kinds: list[Callable[[], nn.Module]] = [smooth]
+    if spec.size <= ROOM and not spec.classes:
+        kinds = [fine, smooth] if len(fitted.real) < MANY else [fine]
+    return [Candidate(make, standardised(fitted), POINTS) for make in kinds]
 
 
 def of_vectors(spec: DataSpec, fitted: Part) -> list[Candidate]:

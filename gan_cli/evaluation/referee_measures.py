@@ -27,6 +27,7 @@ from gan_cli.theory.density import GaussianMixture
 FEWEST = 50  # held-out data below which nothing can be certified but the crudest faults
 STOP, MOST_STOP = 0.25, 1000  # share of held-out data that stop a critic, and at most so many
 MOST_IMAGES, MOST_POINTS, MOST_TRANSLATED = 20_000, 200_000, 1000  # at most so many fit a critic
+DRAWN = 50_000  # at least so many draws from a known density fit one
 EACH, ENOUGH = 4, 1000  # samples for each datum, at most, where data are few; enough to stop by
 BLOCK = 4096  # samples made at once
 FITTED, STOPPING, JUDGED = PURPOSES = ("fitted", "stop", "judged")
@@ -93,18 +94,17 @@ def judged_by_all(
     }
 
     def judge(candidates: list[Candidate], parts: list[Part], suffix: str) -> dict[str, float]:
-        quick = [candidate.hurried() for candidate in candidates]
-        candidates = quick if subject.in_training else candidates
         return numbers(referee(candidates, *parts, seed=seed, device=device), suffix)
 
     if not spec.is_image:
         return scalars | judge(critic_kinds.of_points(spec, parts[0]), parts, suffix)
     mapped = [part.mapped(lambda x: seen_through_map(x, real)) for part in parts]
     of_map = DataSpec((mapped[0].real.shape[1],), None, classes=spec.classes)
-    scalars |= judge(critic_kinds.of_vectors(of_map, mapped[0]), mapped, suffix)
-    if not subject.in_training:
-        scalars |= judge(critic_kinds.of_images(spec), parts, f"_pixels{suffix}")
-    return scalars
+    candidates = critic_kinds.of_vectors(of_map, mapped[0])
+    if subject.in_training:
+        return scalars | judge([kind.hurried() for kind in candidates], mapped, suffix)
+    scalars |= judge(candidates, mapped, suffix)
+    return scalars | judge(critic_kinds.of_images(spec), parts, f"_pixels{suffix}")
 
 
 def numbers(verdict: Verdict, suffix: str) -> dict[str, float]:
@@ -212,7 +212,7 @@ def drawn_data(subject: Subject) -> list[Data]:
     density, n = density_of(subject), subject.n
     assert density is not None
     kind = "in training" if subject.in_training else "afterwards"
-    sizes = (min(fitted_by(subject), MOST_POINTS), max(FEWEST, round(STOP * n)), n)
+    sizes = (min(max(DRAWN, 2 * n), MOST_POINTS), max(FEWEST, round(STOP * n)), n)
     return [
         density.sample(size, generator=generator_for(subject.seed, "referee", purpose, kind))
         for purpose, size in zip(PURPOSES, sizes, strict=True)

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_cli.errors import SettingsError
 from gan_cli.networks import conditional, dcgan, mlp
 from gan_cli.spec import DataSpec
 
 
-def perceptron(
-    spec: DataSpec, *, hidden: Sequence[int], features: int = 0, scale: float = 1.0
-) -> nn.Module:
+def perceptron(spec: DataSpec, *, hidden: Sequence[int]) -> nn.Module:
     """A perceptron for data of any shape.
 
     Args:
         spec: of the data; with classes it sees labels too.
         hidden: units of each layer.
-        features: Fourier features of the data that it sees in their place; 0: none.
-        scale: how fast these are.
 
     Returns:
         Data (n, *shape), and labels (n,) if the spec has classes -> logits (n,).
@@ -36,8 +34,40 @@ def perceptron(
         )  # fmt: skip
     return mlp.Discriminator(
         spec, hidden=hidden, activation="silu", maxout_pieces=None, dropout_input=0.0, dropout=0.0,
-        fourier_features=features, fourier_scale=scale, init_range=None,
+        init_range=None,
     )  # fmt: skip
+
+
+class OnAllScales(nn.Module):
+    """A perceptron that sees points, and Fourier features of them from slow to fast."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        hidden: Sequence[int],
+        features: int,
+        slowest: float,
+        fastest: float,
+    ) -> None:
+        """Draw the features.
+
+        Args:
+            spec: of points of mean 0 and spread 1, without classes.
+            hidden: units of each layer.
+            features: as many.
+            slowest: in radians per unit.
+            fastest: likewise.
+        """
+        super().__init__()
+        self.features = mlp.FourierFeatures(spec.size, features, scale=fastest, slowest=slowest)
+        self.rest = perceptron(DataSpec((spec.size + features,), None), hidden=hidden)
+
+    @override
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Points (n, d) -> logits (n,)."""
+        logits: Tensor = self.rest(torch.cat([x, self.features(x)], dim=1), labels)
+        return logits
 
 
 def convolutional(spec: DataSpec, *, width: int) -> nn.Module:

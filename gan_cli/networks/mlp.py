@@ -44,10 +44,23 @@ class FourierFeatures(nn.Module):
     frequencies: Tensor
     phases: Tensor
 
-    def __init__(self, inputs: int, features: int, *, scale: float) -> None:
-        """Draw W from N(0, scale^2) and b from U(0, 2 pi)."""
+    def __init__(
+        self, inputs: int, features: int, *, scale: float, slowest: float | None = None
+    ) -> None:
+        """Draw W from N(0, scale^2) and b from U(0, 2 pi).
+
+        Args:
+            inputs: numbers of a datum.
+            features: of it.
+            scale: how fast, in radians per unit of the inputs.
+            slowest: draw the lengths of W's columns log-uniformly from here to `scale` instead.
+        """
         super().__init__()
-        self.register_buffer("frequencies", scale * torch.randn(inputs, features))
+        frequencies = scale * torch.randn(inputs, features)
+        if slowest is not None:
+            lengths = slowest * (scale / slowest) ** torch.rand(features)
+            frequencies = frequencies / frequencies.norm(dim=0) * lengths
+        self.register_buffer("frequencies", frequencies)
         self.register_buffer("phases", 2 * math.pi * torch.rand(features))
 
     @override
