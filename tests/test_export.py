@@ -140,10 +140,12 @@ def test_every_model_in_every_format(
 def written_by(cli: Cli, run_of: Callable[..., None], *arguments: str) -> Path:
     """The export of a short run of a conditional model, its averages kept."""
     run_of("r", *CGAN, "ema.decay=0.5", "steps=2")
-    result = cli("run=outputs/r", "out=exported", *arguments, app=EXPORT)
+    out = next((word for word in arguments if word.startswith("out=")), "out=exported")
+    others = [word for word in arguments if word != out]
+    result = cli("run=outputs/r", out, *others, app=EXPORT)
     assert result.code == 0, result.err
     assert "differs from the live model by" in result.out
-    return Path("exported")
+    return Path(out.removeprefix("out="))
 
 
 def test_an_export_needs_no_gan_train(cli: Cli, run_of: Callable[..., None]) -> None:
@@ -185,6 +187,11 @@ def test_the_card_says_what_hugging_face_reads(
     assert "gan-train data=digits model=cgan" in text
     assert "model.width=4" in text
     assert str(Path.cwd()) not in text + (folder / "config.json").read_text()
+    assert "other weights" not in text
+    Path("outputs/r/evaluation.json").write_text(json.dumps(measured | {"step": 1}))
+    text = (written_by(cli, run_of, "out=again") / "README.md").read_text()
+    assert "model-index" not in text
+    assert "other weights" in text
     recipe = json.loads((folder / "config.json").read_text())["training"]
     assert recipe["ema"]["decay"] == 0.5
 

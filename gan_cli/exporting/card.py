@@ -70,7 +70,8 @@ def write_card(export: Export, folder: Path) -> None:
         picture=picture,
         **use_of(export),
         **training_of(export),
-        metrics=evaluation_rows(story) if story else [],
+        metrics=(rows := evaluation_rows(story) if story else []),
+        is_of_others=any(row["step"] != f"{export.model.step:,}" for row in rows),
         differences=export.differences,
         tolerance=TOLERANCE,
         scale="" if export.model.spec.is_image else SCALED,
@@ -114,7 +115,7 @@ def front_matter(export: Export, story: Story | None) -> dict[str, Any]:
     }
     if is_image:
         matter["pipeline_tag"] = task
-    metrics = measured_values(story) if story else []
+    metrics = measured_values(story, export.model.step) if story else []
     if metrics:
         results = {
             "task": {"type": task if is_image else "other"},
@@ -127,12 +128,14 @@ def front_matter(export: Export, story: Story | None) -> dict[str, Any]:
     return matter
 
 
-def measured_values(story: Story) -> list[dict[str, Any]]:
-    """The numbers of the card's table, as Hugging Face lists them."""
+def measured_values(story: Story, step: int) -> list[dict[str, Any]]:
+    """The numbers of the card's table that were measured at `step`, as Hugging Face lists them."""
     values = {**story.newest(), **story.evaluation}
     metrics = []
     for row in evaluation_rows(story):
         key = row["key"]
+        if row["step"] != f"{step:,}":
+            continue
         entry = {"type": key, "name": key, "value": values[key]}
         if f"{key}_error" in values:
             entry["name"] = f"{key} (standard error {values[f'{key}_error']:.2g})"
