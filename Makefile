@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 CPU_TORCH = $(shell sed -nE 's/^(torch|torchvision)==([^ ]+)$$/\1==\2+cpu/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cpu demo test test-docs test-slow test-browser test-ray bench torture lint types keys check \
+.PHONY: help notebook install install-cpu demo test test-docs test-slow test-browser test-ray bench torture lint types keys check \
   package clean
 
 help:  ## list the targets
@@ -78,6 +78,9 @@ keys: install  ## write docs/keys.md from the comments in configs/ and gan_cli/r
 	$(BIN)/python docs/make_keys.py
 
 check: lint types test test-docs  ## what CI runs
+
+notebook: install  ## run the cells of docs/notebook.ipynb anew (a minute)
+	$(BIN)/python docs/make_notebook.py
 
 package: install  ## build the wheel and the source archive into dist/, and check them
 	rm -rf dist

@@ -26,6 +26,7 @@ COMMANDS = {
     "translate": "gan-translate",
     "evaluate": "gan-evaluate",
     "report": "gan-report",
+    "export": "gan-export",
     "claims": "gan-claims",
 }
 #: Groups in the order of the page, with the words that introduce them.

@@ -24,6 +24,17 @@ class Noise(ABC):
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw z, (n, dim), float32, on the generator's device."""
 
+    def in_numpy(self, n: str) -> str:
+        """The draw of z, (n, dim), as an expression of NumPy; `rng` is its random generator.
+
+        Args:
+            n: the expression for n.
+
+        Raises:
+            NotImplementedError: the class does not say.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.in_numpy")
+
     def onto_support(self, z: Tensor) -> Tensor:
         """Move combined draws, (n, dim), to where draws lie; here, every z in R^dim is possible."""
         return z
@@ -46,6 +57,11 @@ class Normal(Noise):
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
         return z.mul_(self.std)
 
+    @override
+    def in_numpy(self, n: str) -> str:
+        """N(0, std^2)."""
+        return f"rng.normal(0.0, {self.std}, ({n}, {self.dim}))"
+
 
 class Uniform(Noise):
     """z ~ U(low, high)^dim."""
@@ -66,6 +82,11 @@ class Uniform(Noise):
         return z.mul_(self.high - self.low).add_(self.low)
 
     @override
+    def in_numpy(self, n: str) -> str:
+        """U(low, high)."""
+        return f"rng.uniform({self.low}, {self.high}, ({n}, {self.dim}))"
+
+    @override
     def nearest(self, z: Tensor) -> Tensor:
         """Cut each coordinate off at the bounds."""
         return z.clamp(self.low, self.high)
@@ -82,6 +103,12 @@ class Spherical(Noise):
         """Draw z, shape (n, dim), each row of Euclidean norm 1."""
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
         return z.div_(z.norm(dim=1, keepdim=True).clamp_min_(1e-12))
+
+    @override
+    def in_numpy(self, n: str) -> str:
+        """A normal draw divided by its length."""
+        draw = f"rng.normal(size=({n}, {self.dim}))"
+        return f"((z := {draw}) / np.linalg.norm(z, axis=1, keepdims=True))"
 
     @override
     def onto_support(self, z: Tensor) -> Tensor:

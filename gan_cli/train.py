@@ -25,6 +25,7 @@ from gan_cli.runs.recorder import Recorder
 from gan_cli.runs.restart import find_restart, mark_of
 from gan_cli.runs.restore import as_it_was_seen, restore
 from gan_cli.runs.resume import Config, Start, find_start
+from gan_cli.runs.watching import watcher
 from gan_cli.settings.build import build_state, load_data
 from gan_cli.settings.check import check
 from gan_cli.settings.objectives import with_evaluations
@@ -73,7 +74,8 @@ def run(config: Config, from_command_line: Sequence[str]) -> int:
             )
             if not start.is_finished or start.lacks_its_last_picture:
                 return train_from(start, ranks, stack)
-            if ranks.is_first:
+            if ranks.is_first and start.directory is not None:
+                watcher().opened(start.directory)
                 Terminal().say(summary.nothing_left(start))
             return 0
         except (RuntimeError, MemoryError) as error:

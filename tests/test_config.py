@@ -110,14 +110,20 @@ def test_help_page_is_true() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [commands.train_help(), commands.SAMPLE_HELP, commands.TRANSLATE_HELP]
+    "page",
+    [commands.train_help(), commands.SAMPLE_HELP, commands.TRANSLATE_HELP, commands.EXPORT_HELP],
 )
 def test_help_fits_a_terminal(page: str) -> None:
     assert max(map(len, page.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
-    ("name", "page"), [("sample", commands.SAMPLE_HELP), ("translate", commands.TRANSLATE_HELP)]
+    ("name", "page"),
+    [
+        ("sample", commands.SAMPLE_HELP),
+        ("translate", commands.TRANSLATE_HELP),
+        ("export", commands.EXPORT_HELP),
+    ],
 )
 def test_other_help_pages_are_true(name: str, page: str) -> None:
     values = yaml.safe_load((config_dir() / f"{name}.yaml").read_text())

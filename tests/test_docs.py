@@ -27,6 +27,7 @@ APPS = {
         commands.TRANSLATE,
         commands.EVALUATE,
         commands.REPORT,
+        commands.EXPORT,
         commands.CLAIMS,
     )
 }
@@ -45,6 +46,11 @@ CHINESE = {
 NEEDED: dict[str, list[list[str]]] = {
     "docs/claims.md": [[]],
     "docs/evaluate.md": [[]],
+    "docs/export.md": [
+        [],
+        ["model=cgan", "data=mnist", "data.root=data", "model.width=4"],
+        ["experiment=cyclegan_digits", "model.width=4"],
+    ],
     "docs/report.md": [[], ["-m", "name=first", "noise.dim=8,64", "seed=1,2"]],
     "docs/resume.md": [[]],
     "docs/sample.md": [
@@ -58,6 +64,7 @@ COMMANDS = {
     "docs/claims.md": 3,
     "docs/data.md": 14,
     "docs/evaluate.md": 5,
+    "docs/export.md": 4,
     "docs/extending.md": 7,
     "docs/report.md": 4,
     "docs/resume.md": 5,
@@ -182,10 +189,10 @@ def test_no_page_with_commands_is_forgotten() -> None:
 
 def test_python_runs(cli: Cli) -> None:
     assert cli("steps=2").code == 0
-    for page in ("README.md", "docs/sample.md"):
-        (code,) = blocks(page, "python")
+    for page in ("README.md", "docs/sample.md", "docs/python.md"):
         names: dict[str, object] = {}
-        exec(code, names)
+        for code in blocks(page, "python"):
+            exec(code, names)
         assert names["x"].shape == (16, 1, 8, 8)  # type: ignore[attr-defined]
 
 

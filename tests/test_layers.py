@@ -33,7 +33,8 @@ ROWS = (
     ("loading",),
     ("sampling",),
     ("page",),
-    ("train", "sample", "translate", "evaluate", "report"),
+    ("exporting",),
+    ("train", "sample", "translate", "evaluate", "report", "export"),
     ("claims",),
     ("cli",),
 )

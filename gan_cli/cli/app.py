@@ -80,7 +80,7 @@ class App:
         """Compose and run; every expected failure becomes one message and an exit code."""
         debug = "debug=true" in [argument.lower() for argument in arguments]
         try:
-            return self._compose_and_run(arguments)
+            return self.call(arguments)
         except GanTrainError as error:
             quiet = error.is_reported  # by another process of the same run
             code = error.exit_code
@@ -88,14 +88,28 @@ class App:
         except KeyboardInterrupt as error:
             code = getattr(error, "exit_code", 130)
             return print_error(self.name, str(error) or "stopped.", code=code, debug=debug)
+
+    def call(self, arguments: list[str]) -> int:
+        """Compose and run, with the arguments in `sys.argv` too.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            GanTrainError: every expected failure.
+            KeyboardInterrupt: it was stopped at once.
+        """
+        try:
+            return self._compose_and_run(arguments)
+        except (GanTrainError, KeyboardInterrupt):
+            raise
         except Exception as error:
             if is_composition_error(error):
                 problem = explain.explain(self.config_name, error, arguments=arguments)
-                quiet = is_later_rank()  # rank 0 prints the same
-                return print_error(self.name, str(problem), code=2, debug=debug, quiet=quiet)
+                raise rejection([problem]) from error  # rank 0 prints the same as others
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename2 or error.filename}: {error.strerror}."
-                return print_error(self.name, message, code=2, debug=debug)
+                raise UserError(message) from error
             raise
 
     def _compose_and_run(self, arguments: list[str]) -> int:

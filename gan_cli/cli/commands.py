@@ -6,6 +6,7 @@ from gan_cli.cli.app import App
 from gan_cli.cli.help import (
     CLAIMS_HELP,
     EVALUATE_HELP,
+    EXPORT_HELP,
     REPORT_HELP,
     SAMPLE_HELP,
     TRANSLATE_HELP,
@@ -20,7 +21,9 @@ TRANSLATE = App(
 EVALUATE = App("gan-evaluate", "evaluate", help_page=lambda: EVALUATE_HELP, task="gan_cli.evaluate")
 CLAIMS = App("gan-claims", "claims", help_page=lambda: CLAIMS_HELP, task="gan_cli.claims.command")
 REPORT = App("gan-report", "report", help_page=lambda: REPORT_HELP, task="gan_cli.report")
+EXPORT = App("gan-export", "export", help_page=lambda: EXPORT_HELP, task="gan_cli.export")
 
 # What the console scripts call.
 train, sample, translate = TRAIN.main, SAMPLE.main, TRANSLATE.main
 evaluate, report, claims = EVALUATE.main, REPORT.main, CLAIMS.main
+export = EXPORT.main

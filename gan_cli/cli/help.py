@@ -44,6 +44,7 @@ more
   gan-translate run=RUN_DIR      images of one domain to the other (cyclegan)
   gan-evaluate run=RUN_DIR       what it is worth: metrics, each with its error
   gan-report run=RUN_DIR         the run as one page to look at and to send
+  gan-export run=RUN_DIR         the generator as files for other programs
 """
 
 SAMPLE_HELP = """\
@@ -240,4 +241,33 @@ examples
   gan-claims claims=proposition_1
   gan-claims claims=[13,14] seed=1
   gan-claims jobs=2
+"""
+
+EXPORT_HELP = """\
+gan-export: the generator of a run as files for other programs
+
+usage:  gan-export run=RUN_DIR out=FOLDER [key=value ...]
+
+keys (default)
+  run=PATH             a run directory (newest checkpoint), or a checkpoint file
+  out=FOLDER           where to; a new or an empty folder
+  format=NAME          one of those below, or all (onnx)
+  pixels=NAME          images come out as float in [0, 1], or as uint8 (float)
+  license=NAME         for the model card: mit, cc-by-4.0 (left to fill in)
+  trust_checkpoint=B   import classes from outside gan_cli and torch (false)
+
+formats, and what their generate.py needs
+  onnx                 for ONNX Runtime, browsers and phones: onnxruntime
+  pt2                  a graph of torch.export: torch
+  safetensors          weights, and a model.py to change: torch, safetensors
+
+FOLDER holds the files, generate.py, which draws with them and needs no
+gan-train, config.json, and README.md, a model card for Hugging Face. Each
+file is run in a fresh process and held against the model: if any number
+differs by more than 1e-4, nothing is written and the exit code is 1.
+
+examples
+  gan-export run=outputs/vanilla-digits-1 out=digits
+  gan-export run=outputs/vanilla-digits-1 out=all format=all license=mit
+  gan-export run=outputs/vanilla-digits-1 out=bytes pixels=uint8
 """

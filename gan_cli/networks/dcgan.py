@@ -179,7 +179,7 @@ class Generator(nn.Module):
         for layer in self.vectors:
             x = layer(x, labels)
         x = self.project(x if self.labels is None else self.labels(x, labels))
-        x = self.first(x.view(len(x), -1, *self.base), labels)
+        x = self.first(x.unflatten(1, (-1, *self.base)), labels)
         for layer in self.images:
             x = layer(x, labels)
         return x

@@ -35,12 +35,14 @@ class LastingDropout(nn.Module):
         if self.training:
             y = self.dropout(x)
             return y
-        p = self.dropout.p
+        y = x * self.kept(x).to(x.dtype) / (1.0 - self.dropout.p)
+        return y
+
+    def kept(self, x: Tensor) -> Tensor:
+        """Which units of x, (n, units), evaluation mode keeps; true and false of the same shape."""
         units = torch.arange(x.shape[1], device=x.device)
         bits = mixed(mixed(self.keys + self.layer)[:, None] + units * GOLDEN)
-        kept = (bits & (2**24 - 1)) >= p * 2**24
-        y = x * kept.to(x.dtype) / (1.0 - p)
-        return y
+        return (bits & (2**24 - 1)) >= self.dropout.p * 2**24
 
 
 def mixed(bits: Tensor) -> Tensor:
@@ -80,9 +82,9 @@ def let_last(network: nn.Module) -> None:
 
 def give_keys(network: nn.Module, z: Tensor) -> None:
     """Give lasting dropout the keys of the samples that are drawn next, from their z (n, dim)."""
-    if network.training:
+    dropouts = [part for part in network.modules() if isinstance(part, LastingDropout)]
+    if network.training or not dropouts:
         return
     keys = keys_of(z)
-    for part in network.modules():
-        if isinstance(part, LastingDropout):
-            part.keys = keys
+    for part in dropouts:
+        part.keys = keys

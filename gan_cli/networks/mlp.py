@@ -31,8 +31,8 @@ class Maxout(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs) -> (n, units)."""
-        h: Tensor = self.linear(x)
-        return h.view(len(h), -1, self.pieces).amax(dim=2)
+        h: Tensor = self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)
+        return h
 
 
 def hidden_layers(

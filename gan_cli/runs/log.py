@@ -22,6 +22,7 @@ from gan_cli.errors import printable
 from gan_cli.pictures import Picture, as_png, write_png
 from gan_cli.runs.events import open_events, write_picture, write_settings
 from gan_cli.runs.records import METRICS, trim_lines
+from gan_cli.runs.watching import watcher
 from gan_cli.system.files import Appender
 from gan_cli.system.progress import PLAIN_SECONDS, StepsBar
 from gan_cli.system.stopping import drop_closed_terminal
@@ -60,6 +61,7 @@ class RunLog:
             steps: where training ends, for the bar.
         """
         self.directory, self.first_step, self.steps = directory, step, steps
+        watcher().opened(directory)
         self.console = Terminal()
         self.last: dict[str, float] = {}
         self.last_step = step
@@ -205,6 +207,7 @@ class RunLog:
         def write() -> None:
             path.parent.mkdir(exist_ok=True)
             write_png(path, picture)
+            watcher().drawn(path)
 
         self._guard(folder, write)
         return path

@@ -195,6 +195,19 @@ class ReportConfig:
 
 
 @dataclass
+class ExportConfig:
+    """Root of `configs/export.yaml`."""
+
+    run: str = MISSING
+    out: str = MISSING
+    format: str = MISSING
+    pixels: str = MISSING
+    license: str | None = MISSING
+    trust_checkpoint: bool = MISSING
+    debug: bool = MISSING
+
+
+@dataclass
 class ClaimsConfig:
     """Root of `configs/claims.yaml`."""
 
@@ -212,6 +225,7 @@ SCHEMAS = {
     "translate": TranslateConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
+    "export": ExportConfig,
     "claims": ClaimsConfig,
 }
 

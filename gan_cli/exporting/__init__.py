@@ -1,0 +1,1 @@
+"""Generators as files for other programs, with scripts, a proof and a model card."""
