@@ -8,13 +8,7 @@ from dataclasses import replace
 
 from gan_cli.data.base import AnyDataset, ShardDataset
 from gan_cli.data.files.lost import LostDataError, dead_worker, is_dead_worker
-from gan_cli.errors import (
-    DivergedError,
-    GanTrainError,
-    SettingsError,
-    UserError,
-    is_out_of_memory,
-)
+from gan_cli.errors import DivergedError, GanTrainError, SettingsError, UserError, is_out_of_memory
 from gan_cli.evaluation.in_training import Evaluation, evaluation_of
 from gan_cli.evaluation.objective import objective_problems
 from gan_cli.page.leave import leave_run_page

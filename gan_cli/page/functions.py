@@ -291,5 +291,7 @@ RULES: dict[str, Callable[..., Result]] = {
     **dict.fromkeys(("mul", "__mul__", "__rmul__"), _mul),
     **dict.fromkeys(("add", "__add__", "__radd__"), _add),
     **{name: _pointwise(name) for name in ("relu", "tanh", "sigmoid", "silu", "cos")},
-    **dict.fromkeys(("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous"), _view),
+    **dict.fromkeys(
+        ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous"), _view
+    ),
 }
