@@ -131,3 +131,11 @@ def test_cuda_trains_and_resumes_exactly(cli: Cli) -> None:
         for name in ("whole", "halves")
     )
     assert whole == halves
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("model", [(), ("model=dcgan", "model.width=8")])
+def test_compiled_turns_train_on_cuda(cli: Cli, model: tuple[str, ...]) -> None:
+    result = cli(*QUICK, *model, "device=cuda", "compile=true", "steps=3")
+    assert result.code == 0, result.err

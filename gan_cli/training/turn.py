@@ -148,7 +148,19 @@ class Turn(nn.Module):
             device: where the game is played.
             micro_batches: of a batch; one graph would overwrite what the game keeps of another.
         """
-        torch._dynamo.config.suppress_errors = True
+        dynamo = torch._dynamo.config
+        dynamo.suppress_errors = True
+        # These shortcuts do not see that players are frozen in turn (PyTorch 2.11): G's move would
+        # run as compiled for D's, without gradients.
+        for shortcut in (
+            "use_recursive_dict_tags_for_guards",
+            "skip_tensor_guards_with_matching_dict_tags",
+        ):
+            if hasattr(dynamo, shortcut):
+                setattr(dynamo, shortcut, False)
+        # `speed_up` has chosen the layouts; where the compiler changes them, cuDNN's gradients may
+        # lie otherwise than it expects.
+        torch._inductor.config.layout_optimization = False
         self._in_graphs = device.type == "cuda" and micro_batches == 1
         self.compile(mode="reduce-overhead" if self._in_graphs else "default")
 
