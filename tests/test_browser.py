@@ -37,7 +37,9 @@ class Browser:
         self.complaints()
         self.driver.get(page.resolve().as_uri())
         self.wait_for(
-            "return document.documentElement.dataset.charts || !storedData('curves-data')"
+            # On a busy machine the page's scripts may not have run yet.
+            "return typeof storedData === 'function' &&"
+            " (document.documentElement.dataset.charts || !storedData('curves-data'))"
         )
 
     def wait_for(self, code: str) -> None:
