@@ -613,7 +613,8 @@ def test_a_comparison_says_which_differences_are_larger_than_the_noise() -> None
     ]
     page = Page(comparison_page(runs))
     assert "A is better than B beyond the noise; A and C cannot be told apart" in page.text
-    assert "5.1 ± 0.05774 (3 seeds), spread 0.1" in page.text
+    assert "5.1 ± 0.05774 (3 seeds), spread 0.1, rank 1-2" in page.text
+    assert "9.1 ± 0.05774 (3 seeds), spread 0.1, rank 3" in page.text
     assert "which has the best value, but C cannot be told apart from it" in page.text
     assert "By eval/frechet_classifier (low is better)" in page.text
 

@@ -8,7 +8,7 @@ from typing import Any
 from gan_cli.page.charts import CONSTANT
 from gan_cli.page.measured import JUDGES
 from gan_cli.page.settings_of import Setting, estimate
-from gan_cli.runs.estimates import Estimate, differ, margin_of
+from gan_cli.runs.estimates import Estimate, differ, margin_of, ranks_of
 from gan_cli.runs.log import number
 from gan_cli.runs.meaning import better, meaning_of
 
@@ -33,7 +33,7 @@ def metric_rows(settings: Sequence[Setting]) -> list[dict[str, Any]]:
             {
                 "key": key,
                 "better": better(key) or "",
-                "cells": [cell(e) for e in estimates],
+                "cells": ranked_cells(estimates, direction=better(key)),
                 "statement": statement(there, direction=better(key)),
                 "interval": interval(there),
                 "meaning": known.text if known else "",
@@ -64,6 +64,15 @@ def interval(there: Sequence[tuple[Estimate, Setting]]) -> str:
 def letter_of(setting: Setting) -> str:
     """The letter of a setting."""
     return setting.label.partition(":")[0]
+
+
+def ranked_cells(estimates: Sequence[Estimate | None], *, direction: str | None) -> list[str]:
+    """The cells of a row; of more than two values, each with the ranks that it can have."""
+    known = [e for e in estimates if e is not None]
+    if direction is None or len(known) < 3:
+        return [cell(e) for e in estimates]
+    ranks = iter(ranks_of(known, maximize=direction == "high"))
+    return [cell(e) + ("" if e is None else f", rank {next(ranks)}") for e in estimates]
 
 
 def cell(value: Estimate | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95  # of the statement that two settings differ
 TOLD_APART = 2.0  # standard errors of a difference, at least
@@ -86,7 +86,7 @@ def margin_of(a: Estimate, b: Estimate) -> float | None:
         return 0.0
     shares = ((e.error or 0.0) / width for e in (a, b))  # no power of them is too large
     parts = sum(share**4 / e.freedom for share, e in zip(shares, (a, b), strict=True))
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, 1 / parts if parts else math.inf)) * width
+    return float(stdtrit(1 / parts if parts else math.inf, (1 + CONFIDENCE) / 2)) * width
 
 
 def ranks_of(estimates: Sequence[Estimate], *, maximize: bool) -> list[str]:
